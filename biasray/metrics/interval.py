@@ -1,0 +1,65 @@
+"""95 % intervals over examples (bootstrap) and over seeds (Student's t): two different questions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from biasray.metrics.counts import Counts, Floats, Ints
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    low: float
+    high: float
+
+
+def resample(
+    target_N: Ints, bias_N: Ints, predicted_SN: Ints, targets: int, biases: int, rng: np.random.Generator, resamples: int = 1000
+) -> Counts:
+    """Counts (resamples, S, T, B, P) of a bootstrap over examples, stratified by group.
+
+    Drawing n examples of a group with replacement and counting their predictions is one draw from a
+    multinomial over what the S models together predicted for an example. So the models of all seeds see
+    the same resampled examples, and the cost hardly depends on N.
+    """
+    seeds = len(predicted_SN)
+    out = np.zeros((resamples, seeds, targets, biases, targets), np.int64)
+    for t in range(targets):
+        for b in range(biases):
+            pattern_NS = predicted_SN[:, (target_N == t) & (bias_N == b)].T
+            if not len(pattern_NS):
+                continue
+            pattern_KS, n_K = np.unique(pattern_NS, axis=0, return_counts=True)
+            drawn_RK = rng.multinomial(n_K.sum(), n_K / n_K.sum(), size=resamples)
+            for s in range(seeds):
+                out[:, s, t, b] = drawn_RK @ np.eye(targets, dtype=np.int64)[pattern_KS[:, s]]
+    return Counts(out)
+
+
+def resample_errors(error_N: Floats, group_N: Ints, groups: int, rng: np.random.Generator, resamples: int = 1000) -> Floats:
+    """(resamples, groups) mean of each group's errors in a stratified bootstrap; NaN for an empty group."""
+    out = np.full((resamples, groups), np.nan)
+    for g in range(groups):
+        error = error_N[group_N == g]
+        for r in range(resamples if len(error) else 0):
+            out[r, g] = error[rng.integers(0, len(error), len(error))].mean()
+    return out
+
+
+def percentiles(value_R: Floats) -> Interval:
+    """Percentile interval over resamples, NaN left out."""
+    tail = 100 * (1 - LEVEL) / 2
+    low, high = np.nanpercentile(value_R, [tail, 100 - tail])
+    return Interval(float(low), float(high))
+
+
+def over_seeds(value_S: Floats) -> Interval:
+    """Student's t interval of the mean over seeds; infinite for a single seed, which says nothing of others."""
+    n, mean = len(value_S), float(np.mean(value_S))
+    if n < 2:
+        return Interval(-np.inf, np.inf)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * np.std(value_S, ddof=1) / np.sqrt(n))
+    return Interval(mean - half, mean + half)

@@ -1,0 +1,23 @@
+"""The multi-layer perceptron of coloured MNIST: three hidden layers of 100 (Nam et al. 2020)."""
+
+from itertools import pairwise
+from typing import final
+
+from torch import Tensor, nn
+
+from biasray.networks.network import Network, Shape
+
+
+@final
+class MLP(Network):
+    def __init__(self, shape: Shape, outputs: int, hidden: int = 100) -> None:
+        super().__init__()
+        c, h, w = shape
+        widths = [c * h * w, hidden, hidden, hidden]
+        layers = [nn.Sequential(nn.Linear(i, o), nn.ReLU()) for i, o in pairwise(widths)]
+        self.body = nn.Sequential(nn.Flatten(), *layers)
+        self.head = nn.Linear(hidden, outputs)
+
+    def features(self, image_BCHW: Tensor) -> Tensor:
+        out: Tensor = self.body(image_BCHW)
+        return out

@@ -1,0 +1,87 @@
+"""Bytes in and out of a local folder or any URI that pyarrow.fs knows (s3://, gs://, file://)."""
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pyarrow import fs
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def locate(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system and the path in it; a plain path is local."""
+    if "://" in uri:
+        return fs.FileSystem.from_uri(uri)
+    return fs.LocalFileSystem(), str(Path(uri).absolute())
+
+
+def join(uri: str, *parts: str) -> str:
+    return "/".join([uri.rstrip("/"), *parts])
+
+
+def exists(uri: str) -> bool:
+    system, path = locate(uri)
+    return system.get_file_info(path).type != fs.FileType.NotFound
+
+
+def names(uri: str) -> list[str]:
+    """Names in a folder, sorted, without unfinished files; none where there is no folder."""
+    system, path = locate(uri)
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(info.base_name for info in found if not info.base_name.startswith("."))
+
+
+def size(uri: str) -> int:
+    system, path = locate(uri)
+    return int(system.get_file_info(path).size)
+
+
+def read(uri: str) -> bytes:
+    system, path = locate(uri)
+    with system.open_input_file(path) as file:
+        return file.read()
+
+
+def write(uri: str, data: bytes) -> None:
+    """Write all or nothing: a reader sees the old bytes or the new ones, a killed writer leaves the old."""
+    system, path = locate(uri)
+    folder, _, name = path.rpartition("/")
+    # An object store publishes on close; a local file is published by renaming it into place.
+    target = f"{folder}/.{name}.{os.getpid()}" if isinstance(system, fs.LocalFileSystem) else path
+    try:
+        system.create_dir(folder)
+        with system.open_output_stream(target) as file:
+            file.write(data)
+        if target != path:
+            system.move(target, path)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise ValueError(f"Cannot write {uri}: {error}; choose another place.") from error
+        raise ValueError(f"No space left to write {uri}: free some, then run the same command; it goes on here.") from error
+
+
+def delete(uri: str) -> None:
+    system, path = locate(uri)
+    if exists(uri):
+        system.delete_file(path)
+
+
+def read_json(uri: str) -> Any:
+    return json.loads(read(uri))
+
+
+def write_json(uri: str, value: Any) -> None:
+    write(uri, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def checksum(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def fingerprint(value: Any) -> str:
+    """Twelve hex digits that stand for a JSON-like value."""
+    return checksum(json.dumps(value, sort_keys=True).encode())[:12]
