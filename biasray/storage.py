@@ -4,8 +4,11 @@ import errno
 import hashlib
 import json
 import os
+import string
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pyarrow import fs
 
@@ -14,8 +17,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 def locate(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system and the path in it; a plain path is local."""
-    if "://" in uri:
-        return fs.FileSystem.from_uri(uri)
+    if "://" in uri:  # arrow refuses blanks and letters beyond ASCII as they are
+        return fs.FileSystem.from_uri(quote(uri, safe=string.punctuation))
     return fs.LocalFileSystem(), str(Path(uri).absolute())
 
 
@@ -59,6 +62,9 @@ def write(uri: str, data: bytes) -> None:
         if target != path:
             system.move(target, path)
     except OSError as error:
+        if target != path:
+            with suppress(OSError):
+                system.delete_file(target)
         if error.errno not in _FULL:
             raise ValueError(f"Cannot write {uri}: {error}; choose another place.") from error
         raise ValueError(f"No space left to write {uri}: free some, then run the same command; it goes on here.") from error

@@ -66,6 +66,8 @@ def spread(n: int, target: int, biases: int, rho: float, rng: np.random.Generato
 def _most(have_B: np.ndarray, target: int, rho: float) -> int:
     """Largest n for which a target's cells suffice, whatever way the remainder falls."""
     others = np.delete(have_B, target)
+    if (rho > 0 and have_B[target] == 0) or (rho < 1 and others.min() == 0):
+        return 0  # a few examples would do, since shares of them round to 0, but the agreement would not be rho
     low, high = 0, int(have_B.sum())
     while low < high:
         n = (low + high + 1) // 2

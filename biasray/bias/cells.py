@@ -10,7 +10,9 @@ Cell = tuple[int, int]  # codes of target and bias
 
 def cells(examples: pd.DataFrame, targets: int, biases: int) -> np.ndarray:
     """(targets, biases) number of examples in each cell."""
-    flat = np.asarray(examples["target"]) * biases + np.asarray(examples["bias"])
+    target_N, bias_N = np.asarray(examples["target"], np.int64), np.asarray(examples["bias"], np.int64)
+    assert ((target_N >= 0) & (target_N < targets) & (bias_N >= 0) & (bias_N < biases)).all()
+    flat = target_N * biases + bias_N
     return np.bincount(flat, minlength=targets * biases).reshape(targets, biases)
 
 
@@ -64,10 +66,12 @@ def group_ratio(
         raise ValueError(f"Group shares must be 0 or more and sum to 1, not {dict(shares)}.")
     have = {b: int((examples["bias"] == b).sum()) for b in shares}
     if nearest:
-        size = min([size, *(int(have[b] / share) for b, share in shares.items() if share > 0)])
+        size = min([size, *(int(have[b] / share + 1e-9) for b, share in shares.items() if share > 0)])
+    exact_B = np.array(list(shares.values())) * size
+    n_B = np.floor(exact_B + 1e-9).astype(int)
+    n_B[np.argsort(n_B - exact_B, kind="stable")[: size - n_B.sum()]] += 1  # the largest remainders, so that the size is kept
     rows = []
-    for b, share in shares.items():
-        n = round(share * size)
+    for (b, share), n in zip(shares.items(), n_B, strict=True):
         if n > have[b]:
             raise ValueError(f"A share of {share:g} of {size:,} needs {n:,} examples of bias {b}; there are {have[b]:,}.")
         rows.append(rng.choice(np.flatnonzero(examples["bias"] == b), n, replace=False))

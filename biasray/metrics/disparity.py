@@ -39,13 +39,14 @@ def _by_bias(counts: Counts) -> Floats:
 
 @metric("accuracy ratio")
 def accuracy_ratio(counts: Counts) -> Floats:
-    """Lowest over highest accuracy among bias values; 1 is equal.
+    """Lowest over highest accuracy among bias values; 1 is equal, NaN where nothing is right.
 
     The slides on gender classification call this 'selection rate' (SR); it is not the rate of positive
     predictions that the word means elsewhere.
     """
     by_bias = _by_bias(counts)
-    return np.asarray(np.fmin.reduce(by_bias, -1) / np.fmax.reduce(by_bias, -1))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.fmin.reduce(by_bias, -1) / np.fmax.reduce(by_bias, -1))
 
 
 @metric("accuracy gap", lower_is_better=True)

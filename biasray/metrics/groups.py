@@ -8,7 +8,8 @@ from biasray.metrics.counts import Counts, Floats, metric
 @metric("accuracy")
 def accuracy(counts: Counts) -> Floats:
     """Share of examples classified rightly: groups count by their size in the evaluated table."""
-    return np.asarray(counts.correct.sum((-2, -1)) / counts.group.sum((-2, -1)))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(counts.correct.sum((-2, -1)) / counts.group.sum((-2, -1)))
 
 
 @metric("group average")
@@ -27,7 +28,8 @@ def training_weighted_average(counts: Counts) -> Floats:
         return np.full(counts.predicted.shape[:-3], np.nan)
     present = counts.group > 0
     weight = np.where(present, counts.train, 0)
-    return np.asarray((np.where(present, counts.group_accuracy, 0) * weight).sum((-2, -1)) / weight.sum((-2, -1)))
+    with np.errstate(invalid="ignore"):
+        return np.asarray((np.where(present, counts.group_accuracy, 0) * weight).sum((-2, -1)) / weight.sum((-2, -1)))
 
 
 @metric("worst group")

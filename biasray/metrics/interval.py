@@ -50,7 +50,9 @@ def resample_errors(error_N: Floats, group_N: Ints, groups: int, rng: np.random.
 
 
 def percentiles(value_R: Floats) -> Interval:
-    """Percentile interval over resamples, NaN left out."""
+    """Percentile interval over resamples, NaN left out; NaN where there is nothing else."""
+    if np.isnan(value_R).all():
+        return Interval(np.nan, np.nan)
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.nanpercentile(value_R, [tail, 100 - tail])
     return Interval(float(low), float(high))

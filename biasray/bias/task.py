@@ -1,0 +1,154 @@
+"""A controlled-bias task: which table is trained on, chosen on and tested on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from biasray.bias import label
+from biasray.bias.agreement import agreement
+from biasray.bias.cells import balanced, cells
+from biasray.bias.colour import JITTER, Palette, coloured
+from biasray.data.dataset import SPLITS, DataSet, Split
+from biasray.networks.network import Shape
+from biasray.random import rng
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    data: str = "digits"
+    """A built-in data set (digits), or the folder or URI of an imported one."""
+    target: str | None = None
+    """Attribute to predict. Default: the data set's own."""
+    bias: str | None = None
+    """Attribute that must not matter; 'colour' colours grey digits. Default: the data set's own."""
+    align: tuple[str, ...] = ()
+    """Which bias values go with which target, such as Male=White (the rest goes with the other target) or Old=40.. ."""
+    agreement: float | None = None
+    """Share of training examples whose bias value goes with their target. Default: the data as they are."""
+    examples: int | None = None
+    """Training examples. Default: as many as the data can give."""
+    palette: Palette = "nam"
+    """Colours: nam (Nam et al. 2020, debiasing) or kim (Kim et al. 2019, digit zoos)."""
+    colour_std: float | None = None
+    """Standard deviation of the colour jitter on [0, 1]. Default: the palette's usual one."""
+    validation: Literal["biased", "balanced"] = "biased"
+    """Validation has the agreement of training, or every group equally often."""
+    test: Literal["balanced", "natural"] = "balanced"
+    """Test has every group equally often, or is left as it is."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Tables with columns row (of the data set), id, target, bias and, where coloured, red, green and blue."""
+
+    tables: Mapping[Split, pd.DataFrame]
+    targets: tuple[str, ...]
+    biases: tuple[str, ...]
+    shape: Shape  # of the images that a network sees
+    aligned: bool  # bias value k goes with target k
+
+    def cells(self, split: Split) -> NDArray[np.int64]:
+        """(targets, biases) examples of each group."""
+        return cells(self.tables[split], len(self.targets), len(self.biases))
+
+
+def resolve(task: Task, dataset: DataSet) -> Task:
+    """The task with nothing left to default but what means 'all'."""
+    bias = task.bias or dataset.bias
+    std = JITTER[task.palette] if task.colour_std is None and bias == "colour" else task.colour_std
+    fields = {**vars(task), "target": task.target or dataset.target, "bias": bias, "colour_std": std}
+    return Task(**fields)
+
+
+def prepare(dataset: DataSet, task: Task, seed: int) -> Prepared:
+    """Bias the data set as a resolved task says. The seed draws training and validation; test is the same for all.
+
+    Raises ValueError for what the data cannot give.
+    """
+    examples = dataset.examples.assign(row=np.arange(len(dataset.examples)))
+    for split in SPLITS:
+        if not (examples["split"] == split).any():
+            raise ValueError(f"Data set {dataset.name} has no {split} examples; import it again with more images.")
+    assert task.target is not None
+    assert task.bias is not None
+    if task.bias == "colour":
+        return _coloured(dataset, task, label.targets(examples, task.target, dataset.attributes), seed)
+    labelled = label.attributes(examples, task.target, task.bias, task.align, dataset.attributes)
+    return _by_attribute(dataset, task, labelled, seed)
+
+
+def _coloured(dataset: DataSet, task: Task, labelled: label.Labelled, seed: int) -> Prepared:
+    if dataset.shape[0] != 1:
+        raise ValueError(
+            f"Only grey images can be coloured, and {dataset.name} has colours; "
+            f"choose a --bias of: {', '.join(dataset.attributes)}."
+        )
+    if task.agreement is None:
+        raise ValueError("Coloured digits need an --agreement, such as 0.95: the share that has its digit's own colour.")
+    if task.align:
+        raise ValueError("--align has no effect on colours: digit k goes with colour k; leave it out.")
+    if task.test == "natural":
+        raise ValueError("Grey digits have no natural colours, so --test natural has no meaning here; leave it out.")
+    shares: dict[Split, float | None] = {
+        "train": task.agreement,
+        "validation": task.agreement if task.validation == "biased" else None,
+        "test": None,
+    }
+    tables, targets = {}, len(labelled.targets)
+    for split, share in shares.items():
+        table = labelled.examples[labelled.examples["split"] == split].reset_index(drop=True)
+        drawn = rng("test") if split == "test" else rng(seed, split)
+        if split == "train" and task.examples is not None:
+            table = _fewer(table, task.examples, drawn)
+        tables[split] = coloured(table, targets, share, drawn, task.palette, task.colour_std)
+    if targets > 1 and task.agreement < 1 and not (tables["train"]["target"] != tables["train"]["bias"]).any():
+        raise ValueError(
+            f"Agreement {task.agreement:g} leaves no conflicting example among {len(tables['train']):,}; "
+            "lower it or use more data."
+        )
+    names = tuple(f"colour {name}" for name in (*labelled.targets, *map(str, range(targets, 10))))
+    return Prepared(tables, labelled.targets, names, (3, *dataset.shape[1:]), True)
+
+
+def _by_attribute(dataset: DataSet, task: Task, labelled: label.Labelled, seed: int) -> Prepared:
+    targets, biases = len(labelled.targets), len(labelled.biases)
+    aligned = bool(task.align) or targets == biases == 2
+    if task.agreement is not None and not aligned:
+        raise ValueError(
+            f"An agreement between {task.target} ({targets} values) and {task.bias} ({biases} values) needs a map: "
+            f"give --align, such as {labelled.targets[0]}={labelled.biases[0]}."
+        )
+    tables: dict[Split, pd.DataFrame] = {}
+    for split in SPLITS:
+        table = labelled.examples[labelled.examples["split"] == split].reset_index(drop=True)
+        drawn = rng("test") if split == "test" else rng(seed, split)
+        size = task.examples if split == "train" else None
+        even = (split, "balanced") in {("test", task.test), ("validation", task.validation)}
+        try:
+            if even:
+                table = balanced(table, targets, biases, drawn)
+            elif task.agreement is not None and split != "test":
+                table = agreement(table, targets, biases, task.agreement, drawn, size)
+            elif size is not None:
+                table = _fewer(table, size, drawn)
+        except ValueError as error:
+            raise ValueError(
+                f"{split} split of {dataset.name}: {error} "
+                f"(targets: {_listed(labelled.targets)}; bias: {_listed(labelled.biases)})"
+            ) from error
+        tables[split] = table
+    return Prepared(tables, labelled.targets, labelled.biases, dataset.shape, aligned)
+
+
+def _fewer(table: pd.DataFrame, size: int, drawn: np.random.Generator) -> pd.DataFrame:
+    if not 1 <= size <= len(table):
+        raise ValueError(f"{size:,} training examples cannot be had: there are {len(table):,}; ask for fewer.")
+    return table.iloc[np.sort(drawn.choice(len(table), size, replace=False))].reset_index(drop=True)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"{i} {name}" for i, name in enumerate(names))

@@ -1,0 +1,114 @@
+"""One cell of a comparison: bias the data, train, predict the test split once, and leave the result in a folder."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from biasray import methods, networks, storage
+from biasray.bias.colour import RGB
+from biasray.bias.task import Prepared, prepare
+from biasray.contract import Labels, Method
+from biasray.data.dataset import DataSet, Split
+from biasray.data.resident import Resident
+from biasray.experiment import Experiment
+from biasray.loop import SCAN, Place, Plan, Tick, train
+from biasray.predict import predict
+from biasray.world import Alone
+
+DONE = "done.json"
+
+
+def run(
+    experiment: Experiment,
+    dataset: DataSet,
+    folder: str,
+    device: torch.device,
+    progress: Callable[[Tick], None] = lambda tick: None,
+    save_seconds: float = 30.0,
+) -> dict[str, Any]:
+    """Train and test one experiment, or go on where its folder left off; a finished one is only read.
+
+    Leaves `predictions.parquet` (id, target, bias, predicted, p_0 ...), `network.safetensors` with
+    `network.json`, and last `done.json`, which is returned: history and seconds.
+    """
+    if storage.exists(storage.join(folder, DONE)):
+        done: dict[str, Any] = storage.read_json(storage.join(folder, DONE))
+        return done
+    began = time.monotonic()
+    prepared = prepare(dataset, experiment.task, experiment.seed)
+    told = "bias" in methods.get(experiment.method).needs
+    tables = {
+        "train": resident(dataset, prepared, "train", device, experiment, bias=told),
+        "validation": resident(dataset, prepared, "validation", device, experiment),
+    }
+    plan = Plan(recipe=experiment.recipe, seed=experiment.seed, precision=experiment.precision, select=experiment.select)
+    place = Place(folder=folder, device=device, save_seconds=save_seconds, progress=progress)
+    method, history = train(lambda: build(experiment, prepared), tables, plan, place)
+    test = resident(dataset, prepared, "test", device, experiment)
+    batch = SCAN * experiment.recipe.batch
+    seen = predict(method.predict, test, batch, Alone(), device, experiment.precision)
+    table = prepared.tables["test"][["id", "target", "bias"]].assign(predicted=seen.logits_NK.argmax(1).numpy())
+    _publish(folder, method, experiment, table, seen.logits_NK.softmax(1).numpy())
+    result = {"experiment": experiment.fingerprint(), "history": history, "seconds": time.monotonic() - began}
+    storage.write_json(storage.join(folder, DONE), result)
+    storage.delete(storage.join(folder, "state.pt"))
+    return result
+
+
+def build(experiment: Experiment, prepared: Prepared) -> Method:
+    """The method of an experiment, its networks made for the prepared images."""
+    train = prepared.tables["train"]
+    labels = Labels(
+        target_N=torch.tensor(train["target"].to_numpy()),
+        classes=len(prepared.targets),
+        bias_N=torch.tensor(train["bias"].to_numpy()),
+        biases=len(prepared.biases),
+        rows={split: len(table) for split, table in prepared.tables.items()},
+    )
+
+    def make(outputs: int) -> nn.Module:
+        return networks.build(experiment.network, prepared.shape, outputs)
+
+    return methods.build(experiment.method, make, labels, experiment.settings, experiment.epochs)
+
+
+def resident(
+    dataset: DataSet, prepared: Prepared, split: Split, device: torch.device, experiment: Experiment, bias: bool = True
+) -> Resident:
+    """One split of the prepared task in memory; without `bias` its bias labels are not even there to be read."""
+    table = prepared.tables[split]
+    return Resident(
+        dataset.images(table["row"].to_numpy()),
+        table["target"].to_numpy(),
+        table["bias"].to_numpy() if bias else None,
+        len(prepared.biases),
+        table[RGB].to_numpy() if "red" in table else None,
+        device,
+        torch.float64 if experiment.precision == "float64" else torch.float32,
+    )
+
+
+def _publish(folder: str, method: Method, experiment: Experiment, table: pd.DataFrame, p_NK: np.ndarray) -> None:
+    columns = {f"p_{k}": p_NK[:, k] for k in range(p_NK.shape[1])}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(table.assign(**columns), preserve_index=False), sink, compression="zstd")
+    storage.write(storage.join(folder, "predictions.parquet"), sink.getvalue().to_pybytes())
+    # safetensors refuses channels-last tensors.
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
+    storage.write(storage.join(folder, "network.safetensors"), save(weights))
+    storage.write(storage.join(folder, "network.json"), json.dumps(asdict(experiment), indent=1).encode())
+
+
+def predictions(folder: str) -> pd.DataFrame:
+    """What a finished cell predicted on the test split."""
+    return pq.read_table(pa.BufferReader(storage.read(storage.join(folder, "predictions.parquet")))).to_pandas()

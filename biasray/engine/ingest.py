@@ -1,0 +1,121 @@
+"""Importing a data set with Ray Data: one task a slice of the sources, each leaving one shard."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from biasray import data, storage
+from biasray.data.adapter import Adapter, Index, Remark
+from biasray.data.imported import MANIFEST
+from biasray.data.importing import Shard, describe, duplicates, finished, gather, make_shard, slice_rows
+from biasray.engine.cluster import connect, ray
+
+SETTINGS = "import.json"
+
+
+def import_data(
+    name: str,
+    source: str,
+    out: str,
+    size: int | None = None,
+    most_set_aside: float = 0.05,
+    progress: Callable[[int], None] = lambda images: None,
+    about: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Import a data set into a folder or URI and return its manifest; what is already there is not made again.
+
+    Raises ValueError where the source has another layout, the folder holds another import, or more than
+    `most_set_aside` of the files cannot be used. Finished shards stay in any case.
+    """
+    if name not in data.adapters():
+        raise ValueError(f"Unknown data set '{name}'; choose one of {', '.join(data.adapters())}.")
+    adapter = data.adapters()[name]()
+    if not storage.exists(source):
+        raise ValueError(f"There is no folder {source}; give --source the folder that holds {name}.")
+    index = adapter.index(source)
+    rows = index.rows.sort_values("id", ignore_index=True)
+    size = adapter.size if size is None else size
+    if not 8 <= size <= 1024:
+        raise ValueError(f"--size must be 8 to 1024 pixels, not {size}.")
+    _refuse_if_many(index.set_aside, len(rows), most_set_aside, source)
+    step = slice_rows(size, len(adapter.mode))
+    _claim(out, {"name": name, "version": adapter.version, "size": size, "step": step, "sources": _checksum(rows)})
+    shards = _make(adapter, source, rows, size, step, out, progress)
+    manifest = _manifest(name, adapter, size, index, shards, out)
+    unusable = [*manifest["set_aside"], *manifest["duplicates"]]
+    _refuse_if_many(unusable, len(rows) + len(index.set_aside), most_set_aside, source)
+    storage.write_json(storage.join(out, MANIFEST), {**manifest, "about": about or {}})
+    return manifest
+
+
+def _checksum(rows: pd.DataFrame) -> str:
+    return storage.checksum(rows.to_csv(index=False).encode())
+
+
+def _claim(out: str, settings: dict[str, Any]) -> None:
+    """Make the folder this import's own, or see that it already is."""
+    file = storage.join(out, SETTINGS)
+    there = storage.read_json(file) if storage.exists(file) else None
+    if there is None:
+        if storage.names(out):
+            raise ValueError(f"{out} is not empty and holds no import; give another --out.")
+        storage.write_json(file, settings)
+    elif there != settings:
+        differ = ", ".join(f"{k} {there.get(k)} there, {settings[k]} here" for k in settings if there.get(k) != settings[k])
+        raise ValueError(f"{out} holds another import ({differ}); give another --out, or delete it first.")
+
+
+def _make(
+    adapter: Adapter, source: str, rows: pd.DataFrame, size: int, step: int, out: str, progress: Callable[[int], None]
+) -> list[Shard]:
+    shards = finished(out)
+    slices = [
+        {"slice": k, "start": start, "stop": min(start + step, len(rows))} for k, start in enumerate(range(0, len(rows), step))
+    ]
+    for shard in shards.values():
+        progress(shard.rows + len(shard.set_aside))
+    todo = [s for s in slices if s["slice"] not in shards]
+    if todo:
+        connect()
+        shared = ray.put(rows)
+
+        def work(item: dict[str, Any]) -> dict[str, str]:
+            mine = ray.get(shared).iloc[item["start"] : item["stop"]]
+            return {"shard": json.dumps(make_shard(adapter, source, mine, item["slice"], size, out))}
+
+        for made in ray.data.from_items(todo, override_num_blocks=len(todo)).map(work).iter_rows():
+            shard = Shard(*json.loads(made["shard"]))
+            shards[shard.slice] = shard
+            progress(shard.rows + len(shard.set_aside))
+    assert sorted(shards) == list(range(len(slices)))
+    return [shards[k] for k in sorted(shards)]
+
+
+def _manifest(name: str, adapter: Adapter, size: int, index: Index, shards: list[Shard], out: str) -> dict[str, Any]:
+    everything = gather(out, shards)
+    twice = duplicates(everything)
+    kept = everything[~everything["id"].isin({remark.file for remark in twice})]
+    set_aside = [list(remark) for remark in index.set_aside] + [pair for shard in shards for pair in shard.set_aside]
+    manifest = {
+        "name": name,
+        "shape": [len(adapter.mode), size, size],
+        "target": adapter.target,
+        "bias": adapter.bias,
+        **describe(kept),
+        "shards": [{"file": shard.file, "rows": shard.rows, "bytes": shard.bytes} for shard in shards],
+        "set_aside": sorted(set_aside),
+        "duplicates": [list(remark) for remark in twice],
+        "noted": [list(remark) for remark in index.noted],
+    }
+    return {**manifest, "checksum": storage.fingerprint(manifest)}
+
+
+def _refuse_if_many(unusable: list[Remark], total: int, most: float, source: str) -> None:
+    if len(unusable) > most * max(total, 1):
+        file, reason = unusable[0]
+        raise ValueError(
+            f"{len(unusable):,} of {total:,} files in {source} cannot be used, more than the allowed share {most:g} "
+            f"(the first: {file}: {reason}); mend them, or allow more by --most-set-aside."
+        )

@@ -1,0 +1,144 @@
+"""An experiment (what) and compute (where): resolving what is left open, and the hash of what determines a result."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from biasray import methods, networks, storage
+from biasray.bias.task import Task, resolve
+from biasray.data.dataset import DataSet
+from biasray.loop import Select
+from biasray.predict import Precision
+from biasray.recipe import Preset, Recipe
+
+Scale = Literal["smoke", "laptop", "paper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    network: str | None = None
+    """mlp, digit-cnn, cnn, cnn-bn or resnet18. Default: mlp for grey digits, cnn otherwise."""
+    preset: Literal["common", "own"] = "common"
+    """common: Adam 1e-3 and one budget of epochs for all; own: the settings of each method's paper."""
+    epochs: int | None = None
+    """Epochs of each method's last stage. Default: from scale and preset."""
+    lr: float | None = None
+    """Learning rate. Default: from the preset."""
+    batch: int | None = None
+    """Global batch size. Default: from the preset."""
+    precision: Precision | None = None
+    """Default: bf16 for convolutional networks where the hardware has it, float32 otherwise."""
+    select: Select = "last"
+    """Epoch to keep: the last, or the best on validation by accuracy or by the worst group."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    device: str = "auto"
+    """auto (a GPU where there is one), cpu, or cuda:K."""
+    threads: int | None = None
+    """Torch threads on the CPU. Default: one per core. Bit-identical repeats need the same number."""
+
+    def start(self) -> torch.device:
+        """Set torch's threads and return the device; raises ValueError for one that is not there."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        try:
+            device = torch.device(self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+        except RuntimeError as error:
+            raise ValueError(f"Unknown --device {self.device}; give auto, cpu or cuda:0.") from error
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise ValueError(f"There is no GPU for --device {self.device}; give --device cpu.")
+        return device
+
+
+class Scaled(NamedTuple):
+    seeds: int
+    epochs: int
+
+
+SCALES: dict[Scale, Scaled] = {"smoke": Scaled(2, 2), "laptop": Scaled(3, 20), "paper": Scaled(3, 100)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One cell: one method, trained once. Nothing in it is left open, and all of it is in its hash."""
+
+    task: Task
+    data_name: str
+    data_checksum: str
+    method: str
+    version: int
+    settings: dict[str, Any]
+    recipe: Recipe
+    epochs: int
+    network: str
+    precision: Precision
+    select: Select
+    seed: int
+
+    def fingerprint(self) -> str:
+        """Of what determines the result: where the data lie is not in it, their checksum is."""
+        fields = dataclasses.asdict(self)
+        del fields["task"]["data"]
+        return storage.fingerprint(fields)
+
+
+def resolved(
+    task: Task,
+    training: Training,
+    dataset: DataSet,
+    method: str,
+    settings: dict[str, Any],
+    scale: Scale,
+    seed: int,
+    device: torch.device,
+) -> Experiment:
+    """What is on the command line wins, then the method's settings and preset, then the scale.
+
+    Raises ValueError for an unknown method, setting or network.
+    """
+    kind = methods.get(method)
+    preset = Preset(recipe=Recipe(), epochs=SCALES[scale].epochs)
+    if training.preset == "own":
+        preset = kind.own.get(dataset.name, kind.own[""])
+    given = {name: value for name in ("lr", "batch") if (value := getattr(training, name)) is not None}
+    network = training.network or ("mlp" if dataset.shape[0] == 1 else "cnn")
+    if network not in networks.NETWORKS:
+        raise ValueError(f"Unknown network '{network}'; choose one of {', '.join(networks.NETWORKS)}.")
+    if training.epochs is not None and training.epochs < 1:
+        raise ValueError(f"--epochs must be at least 1, not {training.epochs}.")
+    return Experiment(
+        task=resolve(task, dataset),
+        data_name=dataset.name,
+        data_checksum=dataset.checksum,
+        method=method,
+        version=kind.version,
+        settings=dataclasses.asdict(methods.config(method, {**preset.settings, **settings})),
+        recipe=dataclasses.replace(preset.recipe, **given),
+        epochs=training.epochs or preset.epochs,
+        network=network,
+        precision=training.precision or fast_precision(network, device),
+        select=training.select,
+        seed=seed,
+    )
+
+
+def fast_precision(network: str, device: torch.device) -> Precision:
+    """bf16 where the hardware has it and the network gains by it: the multi-layer perceptron is too small to."""
+    gpu = device.type == "cuda"
+    fast = torch.cuda.is_bf16_supported() if gpu else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bf16" if fast and network != "mlp" else "float32"
+
+
+def names(given: Sequence[str]) -> tuple[str, ...]:
+    """Method names without repeats, 'all' spelt out."""
+    chosen = [name for entry in given for name in (methods.found() if entry == "all" else [entry])]
+    for name in chosen:
+        methods.get(name)
+    if not chosen:
+        raise ValueError(f"--methods names none; choose from {', '.join(methods.found())}, or all.")
+    return tuple(dict.fromkeys(chosen))

@@ -1,0 +1,132 @@
+"""Rows of results: every figure with its interval, the interval's kind, n and the number of seeds.
+
+A figure is the mean over seeds. Its interval over *examples* is a stratified bootstrap of the test split that
+all seeds share; its interval over *seeds* is Student's t. Axes: R resample, S seed, N test example.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from biasray import metrics
+from biasray.metrics.counts import Counts, Floats, Ints, count
+from biasray.metrics.interval import Interval, over_seeds, percentiles, resample
+from biasray.random import rng
+
+BASELINE = "erm"
+RESAMPLES = 1000
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What one method predicted on the test split, by seed, and the groups it was trained on."""
+
+    method: str
+    setting: str
+    target_N: Ints
+    bias_N: Ints
+    predicted_SN: Ints
+    train_TB: NDArray[np.int64]
+    seconds: float  # mean over seeds
+
+
+def tested(
+    method: str, setting: str, predictions: Sequence[pd.DataFrame], train_TB: NDArray[np.int64], seconds: Sequence[float]
+) -> Tested:
+    """From the predictions of each seed; they must be of the same test examples."""
+    first = predictions[0]
+    for other in predictions:
+        assert first[["id", "target", "bias"]].equals(other[["id", "target", "bias"]]), "seeds were tested on other examples"
+    predicted = np.stack([p["predicted"].to_numpy() for p in predictions])
+    return Tested(
+        method, setting, first["target"].to_numpy(), first["bias"].to_numpy(), predicted, train_TB, float(np.mean(seconds))
+    )
+
+
+def rows(data: str, found: Sequence[Tested], targets: Sequence[str], biases: Sequence[str], aligned: bool) -> list[Row]:
+    """All metrics of all methods, and their seed-paired differences from the baseline where it is there."""
+    baseline = next((t for t in found if t.method == BASELINE), None)
+    out: list[Row] = []
+    for t in found:
+        out += _rows(data, t, [*_overall(t.train_TB.shape), *_by_group(targets, biases, aligned)], None)
+        if baseline and t is not baseline:
+            out += _rows(data, t, _overall(t.train_TB.shape), baseline)
+    return out
+
+
+class Figure(NamedTuple):
+    metric: str
+    group: str
+    compute: Callable[[Counts], Floats]
+    mask_TB: NDArray[np.bool_]  # groups that it reads
+
+
+def _overall(shape: tuple[int, ...]) -> list[Figure]:
+    return [Figure(name, "all", metric.compute, np.ones(shape, bool)) for name, metric in metrics.found().items()]
+
+
+def _by_group(targets: Sequence[str], biases: Sequence[str], aligned: bool) -> list[Figure]:
+    """Accuracy of each group, and of aligned and conflicting examples together where groups are either."""
+    names = {f"{target}, {bias}": (t, b) for t, target in enumerate(targets) for b, bias in enumerate(biases)}
+    masks = {}
+    for name, place in names.items():
+        masks[name] = np.zeros((len(targets), len(biases)), bool)
+        masks[name][place] = True
+    if aligned:
+        masks["aligned"] = np.eye(len(targets), len(biases), dtype=bool)
+        masks["conflicting"] = ~masks["aligned"]
+    return [Figure("accuracy", name, partial(_accuracy_of, mask_TB=mask), mask) for name, mask in masks.items()]
+
+
+def _accuracy_of(counts: Counts, mask_TB: NDArray[np.bool_]) -> Floats:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(counts.correct[..., mask_TB].sum(-1) / counts.group[..., mask_TB].sum(-1))
+
+
+def _rows(data: str, t: Tested, figures: Sequence[Figure], against: Tested | None) -> list[Row]:
+    """Rows of these metrics, or of their differences from another method's with the same seeds."""
+    biases = t.train_TB.shape[1]
+    seeds = len(t.predicted_SN)
+    stacked = t.predicted_SN if against is None else np.concatenate([t.predicted_SN, against.predicted_SN])
+    exact = _counts(t, stacked)
+    drawn = resample(t.target_N, t.bias_N, stacked, t.train_TB.shape[0], biases, rng("bootstrap"), RESAMPLES)
+    drawn = Counts(drawn.predicted, t.train_TB)
+    out: list[Row] = []
+    for figure in figures:
+        value_S, value_RS = figure.compute(exact), figure.compute(drawn)
+        if against is not None:
+            value_S, value_RS = value_S[:seeds] - value_S[seeds:], value_RS[:, :seeds] - value_RS[:, seeds:]
+        if np.isnan(value_S).any():
+            continue  # a group or weighting that the test split does not have
+        row = {
+            "data": data,
+            "method": t.method,
+            "setting": t.setting,
+            "metric": figure.metric if against is None else f"{figure.metric} minus {against.method}",
+            "group": figure.group,
+            "value": float(value_S.mean()),
+            "n": int(exact.group[0][figure.mask_TB].sum()),
+            "seeds": seeds,
+            "seconds": t.seconds,
+        }
+        for kind, interval in (("examples", percentiles(value_RS.mean(1))), ("seeds", over_seeds(value_S))):
+            out.append({**row, "interval": kind, **_bounds(interval)})
+    return out
+
+
+def _counts(t: Tested, stacked_SN: Ints) -> Counts:
+    targets, biases = t.train_TB.shape
+    each = [count(t.target_N, t.bias_N, p, targets, biases).predicted for p in stacked_SN]
+    return Counts(np.stack(each), t.train_TB)
+
+
+def _bounds(interval: Interval) -> dict[str, float | None]:
+    """JSON has no infinity: None stands for a bound that a single seed cannot give."""
+    return {name: float(v) if np.isfinite(v) else None for name, v in (("low", interval.low), ("high", interval.high))}

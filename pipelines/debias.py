@@ -1,0 +1,146 @@
+"""Compare debiasing methods on one data set with a controlled bias."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from biasray import cell, data, storage
+from biasray.bias.task import Prepared, Task, prepare
+from biasray.data.dataset import DataSet
+from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, names, resolved
+from biasray.report import page, results
+from pipelines.cli import Progress, about, run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Compare debiasing methods on one data set with a controlled bias.
+
+    Trains every method with several seeds, tests each once, and writes results.json (every figure with its
+    intervals), report.html, and a folder per method and seed. The same command again goes on where it stopped.
+    """
+
+    task: Task = Task()
+    training: Training = Training()
+    compute: Compute = Compute()
+    methods: tuple[str, ...] = ("erm", "group-dro", "lff", "jtt")
+    """Methods to compare, or all."""
+    settings: str | None = None
+    """JSON file of method -> fields of its Config, such as {"jtt": {"copies": 20}}."""
+    seeds: int | None = None
+    """Trainings of each method. Default: from the scale."""
+    seed: int = 0
+    """The first seed."""
+    scale: Scale = "laptop"
+    """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20, paper 3 x 100."""
+    out: str | None = None
+    """Folder or URI of the results. Default: runs/debias-HASH."""
+
+
+def main(config: Config) -> str:
+    """Run a comparison; returns the folder of its results."""
+    device = config.compute.start()
+    dataset = data.load(config.task.data)
+    cells = experiments(config, dataset, device)
+    out = config.out or f"runs/debias-{storage.fingerprint([e.fingerprint() for e in cells])}"
+    first = prepare(dataset, cells[0].task, config.seed)
+    for other in cells[1:]:
+        if other.seed != config.seed and other.method == cells[0].method:
+            prepare(dataset, other.task, other.seed)  # refuse what cannot be had before any training starts
+    claim(out, cells)
+    print(plan(cells, dataset, first, out))
+    done = []
+    for experiment in cells:
+        progress = Progress(f"{experiment.method}, seed {experiment.seed}")
+        done.append(cell.run(experiment, dataset, folder(out, experiment), device, progress))
+        progress.close()
+    rows = gather(out, cells, done, dataset)
+    told = about()
+    storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
+    storage.write(storage.join(out, "report.html"), page.render(rows, cells, done, first, told).encode())
+    print(page.table(rows))
+    print(f"\n{out}/report.html and results.json hold the rest.")
+    return out
+
+
+def experiments(config: Config, dataset: DataSet, device: Any) -> list[Experiment]:
+    """The cells of the comparison: every method with every seed."""
+    seeds = SCALES[config.scale].seeds if config.seeds is None else config.seeds
+    if seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, not {seeds}.")
+    chosen = names(config.methods)
+    given = read_settings(config.settings)
+    for name in given:
+        if name not in chosen:
+            raise ValueError(f"{config.settings} has settings for '{name}', which is not among --methods.")
+    return [
+        resolved(config.task, config.training, dataset, method, given.get(method, {}), config.scale, seed, device)
+        for method in chosen
+        for seed in range(config.seed, config.seed + seeds)
+    ]
+
+
+def read_settings(file: str | None) -> dict[str, dict[str, Any]]:
+    if file is None:
+        return {}
+    if not storage.exists(file):
+        raise ValueError(f"There is no settings file {file}.")
+    found = storage.read_json(file)
+    if not isinstance(found, dict) or not all(isinstance(fields, dict) for fields in found.values()):
+        raise ValueError(f'{file} is not a JSON object of method -> fields, such as {{"jtt": {{"copies": 20}}}}.')
+    return found
+
+
+def folder(out: str, experiment: Experiment) -> str:
+    return storage.join(out, "cells", f"{experiment.method}-{experiment.seed}")
+
+
+def claim(out: str, cells: list[Experiment]) -> None:
+    """Make the out folder this comparison's own, or see that it already is."""
+    file = storage.join(out, "config.json")
+    mine = [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells]
+    if not storage.exists(file):
+        if storage.names(out):
+            raise ValueError(f"{out} is not empty and holds no comparison; give another --out.")
+        storage.write_json(file, mine)
+        return
+    there = storage.read_json(file)
+    if [e["hash"] for e in there] == [e["hash"] for e in mine]:
+        return
+    differ = [
+        f"{k} {there[0][k]!r} there, {mine[0][k]!r} here" for k in mine[0] if k != "hash" and there[0].get(k) != mine[0][k]
+    ]
+    raise ValueError(f"{out} holds another comparison ({'; '.join(differ) or 'other methods or seeds'}); give another --out.")
+
+
+def plan(cells: list[Experiment], dataset: DataSet, prepared: Prepared, out: str) -> str:
+    """What is about to happen, in full."""
+    first, methods = cells[0], list(dict.fromkeys(e.method for e in cells))
+    task = ", ".join(f"{k} {v}" for k, v in vars(first.task).items() if v not in (None, ()))
+    lines = [
+        f"{dataset.name}: {', '.join(f'{len(t):,} {split}' for split, t in prepared.tables.items())} examples",
+        f"task: {task}",
+        f"network {first.network}, {first.precision}, seeds {sorted({e.seed for e in cells})}, keep {first.select}",
+    ]
+    for method in methods:
+        e = next(e for e in cells if e.method == method)
+        fields = ", ".join(f"{k} {v}" for k, v in e.settings.items()) or "no settings of its own"
+        lines.append(f"{method}: {fields}; {e.epochs} epochs, {e.recipe.optimiser} {e.recipe.lr:g}, batch {e.recipe.batch}")
+    return "\n".join([*lines, f"out: {out}\n"])
+
+
+def gather(out: str, cells: list[Experiment], done: list[dict[str, Any]], dataset: DataSet) -> list[results.Row]:
+    """Rows of all finished cells."""
+    found = []
+    first = prepare(dataset, cells[0].task, cells[0].seed)
+    for method in dict.fromkeys(e.method for e in cells):
+        mine = [(e, d) for e, d in zip(cells, done, strict=True) if e.method == method]
+        setting = ", ".join(f"{k}={v}" for k, v in mine[0][0].settings.items())
+        predictions = [cell.predictions(folder(out, e)) for e, _ in mine]
+        seconds = [d["seconds"] for _, d in mine]
+        found.append(results.tested(method, setting, predictions, first.cells("train"), seconds))
+    return results.rows(dataset.name, found, first.targets, first.biases, first.aligned)
+
+
+if __name__ == "__main__":
+    run(Config, main)

@@ -1,0 +1,52 @@
+"""Import a data set: verify, decode, resize, hash, and write Parquet shards with a manifest."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from tqdm import tqdm
+
+from biasray.engine.ingest import import_data
+from pipelines.cli import about, run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Import a data set as its makers publish it into Parquet shards and a manifest.
+
+    Files that cannot be used are set aside and listed in the manifest with the reason. Running the same command
+    again, also after a kill, makes only what is missing.
+    """
+
+    name: Annotated[str, tyro.conf.Positional]
+    """mnist or utkface."""
+    source: str
+    """Folder that holds the data set, unpacked."""
+    out: str
+    """Folder or URI for the shards and the manifest."""
+    size: int | None = None
+    """Pixels a side. Default: the data set's usual one."""
+    most_set_aside: float = 0.05
+    """Share of unusable files above which the import stops."""
+
+
+def main(config: Config) -> None:
+    with tqdm(desc=f"import {config.name}", unit=" images", mininterval=0.5) as bar:
+        manifest = import_data(config.name, config.source, config.out, config.size, config.most_set_aside, bar.update, about())
+    splits = ", ".join(f"{n:,} {split}" for split, n in manifest["splits"].items())
+    print(f"{config.out}: {splits}; images {' x '.join(map(str, manifest['shape']))}.")
+    for title, remarks in (
+        ("set aside", manifest["set_aside"]),
+        ("set aside as duplicates", manifest["duplicates"]),
+        ("used, but worth a look", manifest["noted"]),
+    ):
+        if remarks:
+            print(f"{len(remarks):,} {title}:")
+            for file, reason in remarks[:12]:
+                print(f"  {file}: {reason}")
+            if len(remarks) > 12:
+                print(f"  ... and {len(remarks) - 12:,} more, in {config.out}/manifest.json")
+
+
+if __name__ == "__main__":
+    run(Config, main)
