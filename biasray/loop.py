@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from biasray import storage
 from biasray.contract import Batch, Draw, Method, Objective, Predict, Stage, Table
 from biasray.metrics.counts import Counts, count
-from biasray.metrics.groups import accuracy, worst_group
+from biasray.metrics.groups import accuracy, group_average, worst_group
 from biasray.networks.norm import WorldBatchNorm2d
 from biasray.predict import Precision, autocast, predict
 from biasray.random import key
@@ -111,7 +111,8 @@ class _Run:
                 module.world = self.world
         self.stages = self.method.stages()
         if plan.select != "last":
-            best = self.stages[-1]._replace(choose=self.method.predict, keep=tuple(networks(self.method)))
+            everything = tuple(name for name, _ in self.method.named_children())  # also what is averaged, not trained
+            best = self.stages[-1]._replace(choose=self.method.predict, keep=everything)
             self.stages = (*self.stages[:-1], best)
         self.parameters = {name: self.trained(name) for name in networks(self.method)}
         self.optimisers = {name: plan.recipe.build(p) for name, p in self.parameters.items()}
@@ -296,7 +297,7 @@ class _Run:
         self.refuse_infinite()
         stage, counts = self.stage, self.validate(self.method.predict)
         losses = {name: float(total / n) for name, (total, n) in self.losses.items()}
-        scores = {"accuracy": float(accuracy(counts)), "worst_group": float(worst_group(counts))}
+        scores = {f.__name__: float(f(counts)) for f in (accuracy, group_average, worst_group)}
         self.history.append({"stage": stage.name, "epoch": self.at.epoch + 1, "losses": losses, **scores})
         if not stage.choose:
             return

@@ -1,6 +1,7 @@
 """Compare debiasing methods on one data set with a controlled bias."""
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from biasray import cell, data, storage
 from biasray.bias.task import Prepared, Task, prepare
 from biasray.data.dataset import DataSet
 from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, names, resolved
-from biasray.report import page, results
+from biasray.report import headline, page, results
 from pipelines.cli import Progress, about, run
 
 
@@ -26,7 +27,7 @@ class Config:
     methods: tuple[str, ...] = ("erm", "group-dro", "lff", "jtt")
     """Methods to compare, or all."""
     settings: str | None = None
-    """JSON file of method -> fields of its Config, such as {"jtt": {"copies": 20}}."""
+    """Fields of the methods' Configs as JSON, such as '{"jtt": {"copies": 20}}', or the name of a file with it."""
     seeds: int | None = None
     """Trainings of each method. Default: from the scale."""
     seed: int = 0
@@ -58,7 +59,7 @@ def main(config: Config) -> str:
     told = about()
     storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
     storage.write(storage.join(out, "report.html"), page.render(rows, cells, done, first, told).encode())
-    print(page.table(rows))
+    print(headline.text(rows))
     print(f"\n{out}/report.html and results.json hold the rest.")
     return out
 
@@ -72,7 +73,7 @@ def experiments(config: Config, dataset: DataSet, device: Any) -> list[Experimen
     given = read_settings(config.settings)
     for name in given:
         if name not in chosen:
-            raise ValueError(f"{config.settings} has settings for '{name}', which is not among --methods.")
+            raise ValueError(f"--settings has fields for '{name}', which is not among --methods.")
     return [
         resolved(config.task, config.training, dataset, method, given.get(method, {}), config.scale, seed, device)
         for method in chosen
@@ -80,14 +81,18 @@ def experiments(config: Config, dataset: DataSet, device: Any) -> list[Experimen
     ]
 
 
-def read_settings(file: str | None) -> dict[str, dict[str, Any]]:
-    if file is None:
+def read_settings(given: str | None) -> dict[str, dict[str, Any]]:
+    """Method -> fields, from JSON text or from a file of it."""
+    if given is None:
         return {}
-    if not storage.exists(file):
-        raise ValueError(f"There is no settings file {file}.")
-    found = storage.read_json(file)
+    if not given.lstrip().startswith("{") and not storage.exists(given):
+        raise ValueError(f"There is no settings file {given}.")
+    try:
+        found = json.loads(given) if given.lstrip().startswith("{") else storage.read_json(given)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--settings {given} is not JSON: {error}.") from error
     if not isinstance(found, dict) or not all(isinstance(fields, dict) for fields in found.values()):
-        raise ValueError(f'{file} is not a JSON object of method -> fields, such as {{"jtt": {{"copies": 20}}}}.')
+        raise ValueError(f'--settings {given} is not method -> fields, such as {{"jtt": {{"copies": 20}}}}.')
     return found
 
 

@@ -6,6 +6,7 @@ metric of a thousand resamples is one call. A group is a pair (target, bias).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -22,18 +23,18 @@ class Counts:
     predicted: Ints  # (..., T, B, P)
     train: Ints | None = None  # (T, B); needed only by what weights groups by the training distribution
 
-    @property
+    @cached_property
     def group(self) -> Ints:
         """(..., T, B) examples of each group."""
         size: Ints = self.predicted.sum(-1)
         return size
 
-    @property
+    @cached_property
     def correct(self) -> Ints:
         """(..., T, B) rightly classified examples of each group."""
         return np.einsum("...tbt->...tb", self.predicted)
 
-    @property
+    @cached_property
     def group_accuracy(self) -> Floats:
         """(..., T, B) accuracy of each group; NaN for a group without examples."""
         with np.errstate(invalid="ignore"):

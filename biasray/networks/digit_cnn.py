@@ -17,8 +17,8 @@ class DigitCNN(Network):
     def __init__(self, shape: Shape, outputs: int) -> None:
         super().__init__()
         c, h, w = shape
-        if min(h, w) < 22:
-            raise ValueError(f"digit-cnn needs images of at least 22 x 22 pixels, not {h} x {w}; import larger ones.")
+        if min(h, w) < 24:
+            raise ValueError(f"digit-cnn needs images of at least 24 x 24 pixels, not {h} x {w}; import larger ones.")
         layers: list[nn.Module] = []
         for width, kernel in ((24, 5), (48, 3), (64, 3)):
             layers += [nn.Conv2d(c, width, kernel), nn.MaxPool2d(2), nn.ReLU()]

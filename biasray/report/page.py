@@ -1,13 +1,106 @@
+"""One self-contained page about a comparison."""
+
+from collections.abc import Sequence
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-def render(*a: Any) -> str:
-    return ""
+from biasray import methods
+from biasray.bias.task import Prepared
+from biasray.experiment import Experiment
+from biasray.report import headline, plots
+from biasray.report.results import Row
+
+SELECT = {"last": "the last", "accuracy": "the best validation accuracy", "worst-group": "the best worst group"}
+SMALL = 10  # a group with fewer test examples is named as such
 
 
-def table(rows: Any) -> str:
+def render(
+    rows: Sequence[Row], cells: Sequence[Experiment], done: Sequence[dict[str, Any]], prepared: Prepared, about: dict[str, Any]
+) -> str:
+    """HTML of a comparison: its rows, its cells in order with what each left, and the first seed's tables."""
+    names, first = list(dict.fromkeys(e.method for e in cells)), cells[0]
+    groups = [f"{t}, {b}" for t in prepared.targets for b in prepared.biases]
+    history = {m: [d["history"] for e, d in zip(cells, done, strict=True) if e.method == m] for m in names}
+    chosen = headline.columns(rows)
+    small = sorted({r["group"] for r in rows if r["n"] < SMALL})
+    page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
+    two = len(prepared.biases) == 2
+    return page.get_template("page.html.j2").render(
+        title=f"Debiasing {first.task.target} from {first.task.bias} on {first.data_name}",
+        lead=_lead(first, prepared),
+        columns=[headline.title(c) for c in chosen],
+        table=[(m, [headline.cell(rows, m, c) for c in chosen]) for m in names],
+        informed=[m for m in names if "bias" in methods.get(m).needs],
+        seeds=rows[0]["seeds"],
+        n=f"{len(prepared.tables['test']):,}",
+        bias_note="Model bias is the mean over targets of "
+        + ("the difference between the two bias groups' accuracies." if two else "average minus worst group accuracy."),
+        bias_plot=Markup(plots.dots(rows, names, "model_bias", "model bias, % (thick: examples, thin: seeds)")),
+        aligned_plot=Markup(plots.accuracies(rows, names, ("aligned", "conflicting"))) if prepared.aligned else None,
+        group_plot=Markup(
+            plots.accuracies(rows, names, groups)
+            if len(groups) <= plots.FEW
+            else plots.maps(rows, names, prepared.targets, prepared.biases)
+        ),
+        small=", ".join(small[:12]) + (f" and {len(small) - 12} more groups" if len(small) > 12 else ""),
+        small_n=SMALL,
+        curve_plot=Markup(plots.curves(history)),
+        validation="has the agreement of training" if first.task.validation == "biased" else "has every group equally often",
+        select=SELECT[first.select],
+        biasing=_biasing(first, prepared),
+        cells=[(s, list(zip(prepared.targets, prepared.cells(s).tolist(), strict=True))) for s in ("train", "test")],
+        biases=prepared.biases,
+        aligned=prepared.aligned,
+        first_seed=first.seed,
+        settings=_settings(cells, done, names),
+        about=about,
+        data_name=first.data_name,
+        checksum=first.data_checksum,
+    )  # fmt: skip
+
+
+def _lead(first: Experiment, prepared: Prepared) -> str:
+    share = "the data as they are" if first.task.agreement is None else f"agreement {first.task.agreement:g}"
+    return (
+        f"Classifiers of {len(prepared.targets)} targets trained on {len(prepared.tables['train']):,} examples with {share} "
+        f"between {first.task.target} and {first.task.bias}; {first.network}, {first.precision}."
+    )
+
+
+def _biasing(first: Experiment, prepared: Prepared) -> str:
+    task = first.task
+    if task.bias == "colour":
+        jitter = f"jitter: standard deviation {task.colour_std:g}"
+        how = f"Each grey image is multiplied by a colour of the {task.palette} palette ({jitter})"
+    elif task.agreement is not None:
+        how = "Examples were chosen at random from the data set, as many of every target"
+    else:
+        how = "Nothing was changed: the training split is as it came"
+    pairs = (
+        ", ".join(f"{t} with {b}" for t, b in zip(prepared.targets, prepared.biases, strict=False)) if prepared.aligned else ""
+    )
+    share = f", so that a share {task.agreement:g} is aligned ({pairs})" if task.agreement is not None else ""
+    test = "every group equally often, the same for all seeds" if task.test == "balanced" else "the groups as they came"
+    return f"{how}{share}. The test split has {test}."
+
+
+def _settings(cells: Sequence[Experiment], done: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
     out = []
-    for r in rows:
-        if r["metric"].startswith(("model_bias", "group_average", "worst_group")):
-            out.append(f"{r['method']:10s} {r['metric']:28s} {r['interval']:9s} {r['value']:.4f} [{r['low']}, {r['high']}]")
-    return "\n".join(out)
+    for m in names:
+        e = next(e for e in cells if e.method == m)
+        seconds = [d["seconds"] for c, d in zip(cells, done, strict=True) if c.method == m]
+        r = e.recipe
+        extra = f", weight decay {r.weight_decay:g}" if r.weight_decay else ""
+        out.append(
+            {
+                "method": m,
+                "fields": ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in e.settings.items())
+                or "none",
+                "optimiser": f"{r.optimiser} {r.lr:g}, batch {r.batch}{extra}",
+                "epochs": e.epochs,
+                "seconds": f"{sum(seconds) / len(seconds):.0f}",
+            }
+        )
+    return out

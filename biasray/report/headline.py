@@ -1,0 +1,59 @@
+"""The few figures of a comparison that are read first, as a table for the terminal and for the page."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from biasray import metrics
+from biasray.report.results import BASELINE, Row
+
+COLUMNS = ("group_average", "worst_group", "model_bias", f"model_bias minus {BASELINE}")
+
+
+class Cell(NamedTuple):
+    value: str
+    seeds: str  # interval over seeds
+    examples: str  # interval over examples
+    clear: bool  # a difference whose interval over seeds does not hold 0
+
+
+def title(metric: str) -> str:
+    """The metric's own title, of a difference too."""
+    name, minus, baseline = metric.partition(" minus ")
+    return metrics.found()[name].title + minus + baseline
+
+
+def columns(rows: Sequence[Row]) -> list[str]:
+    present = {row["metric"] for row in rows}
+    return [column for column in COLUMNS if column in present]
+
+
+def cell(rows: Sequence[Row], method: str, metric: str) -> Cell | None:
+    """In per cent; None where the method has no such figure, as the baseline has no difference from itself."""
+    found = {r["interval"]: r for r in rows if (r["method"], r["metric"], r["group"]) == (method, metric, "all")}
+    if not found:
+        return None
+    over_seeds = found["seeds"]
+    low, high = over_seeds["low"], over_seeds["high"]
+    clear = " minus " in metric and low is not None and (high < 0 or low > 0)
+    return Cell(f"{100 * over_seeds['value']:.1f}", span(over_seeds), span(found["examples"]), clear)
+
+
+def span(row: Row) -> str:
+    """An interval in per cent; one seed has none."""
+    if row["low"] is None:
+        return "one seed"
+    return f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+
+
+def text(rows: Sequence[Row]) -> str:
+    """A table in Markdown: value and interval over seeds, in per cent."""
+    chosen = columns(rows)
+    seeds, n = rows[0]["seeds"], next(r["n"] for r in rows if r["group"] == "all")
+    lines = [["method", *map(title, chosen)]]
+    for method in dict.fromkeys(r["method"] for r in rows):
+        found = [cell(rows, method, metric) for metric in chosen]
+        lines.append([method, *("" if c is None else f"{c.value} ({c.seeds})" for c in found)])
+    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    drawn = ["| " + " | ".join(v.ljust(w) for v, w in zip(line, widths, strict=True)) + " |" for line in lines]
+    drawn.insert(1, "| " + " | ".join("-" * w for w in widths) + " |")
+    return "\n".join([*drawn, f"\nPer cent, mean and 95 % interval over {seeds} seeds; n = {n:,} test examples."])
