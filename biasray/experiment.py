@@ -1,6 +1,7 @@
 """An experiment (what) and compute (where): resolving what is left open, and the hash of what determines a result."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -58,9 +59,17 @@ class Compute:
 class Scaled(NamedTuple):
     seeds: int
     epochs: int
+    images: float = math.inf  # a large table gets fewer epochs: as many as show so many images
+
+    def epochs_of(self, rows: int) -> int:
+        return max(1, round(min(self.epochs, self.images / rows)))
 
 
-SCALES: dict[Scale, Scaled] = {"smoke": Scaled(2, 2), "laptop": Scaled(3, 20), "paper": Scaled(3, 100)}
+SCALES: dict[Scale, Scaled] = {
+    "smoke": Scaled(2, 2, 20_000),
+    "laptop": Scaled(3, 20, 300_000),
+    "paper": Scaled(3, 100),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +111,8 @@ def resolved(
     Raises ValueError for an unknown method, setting or network.
     """
     kind = methods.get(method)
-    preset = Preset(recipe=Recipe(), epochs=SCALES[scale].epochs)
+    rows = int((dataset.examples["split"] == "train").sum()) if task.examples is None else task.examples
+    preset = Preset(recipe=Recipe(), epochs=SCALES[scale].epochs_of(rows))
     if training.preset == "own":
         preset = kind.own.get(dataset.name, kind.own[""])
     given = {name: value for name in ("lr", "batch") if (value := getattr(training, name)) is not None}

@@ -223,14 +223,19 @@ class _Run:
             first = next(iter(self.sources.values()))
             if first.cycle < self.at.epoch:
                 first.turn()
-            while not first.ended and (stage.steps is None or self.at.step < stage.steps):
-                done, total = self.at.epoch + first.at / len(first.rows), stage.epochs
-                if stage.steps is not None:
-                    done, total = self.at.step, stage.steps
+            while first.cycle <= self.at.epoch and not first.ended and self.at.step != stage.steps:
+                done, total = self.done(first)
                 self.step(stage.step, self.plan.recipe.rate(done, total))
+                done, total = self.done(first)
                 self.tick(done / total)
                 self.save_now_and_then()
         self.at.phase = "after"
+
+    def done(self, first: Source) -> tuple[float, int]:
+        """Epochs of the present stage so far, and in all; steps where the stage is counted in them."""
+        if self.stage.steps is not None:
+            return self.at.step, self.stage.steps
+        return self.at.epoch + min(first.at / len(first.rows), 1.0), self.stage.epochs
 
     def step(self, step: Callable[[Draw], Iterator[Objective]], rate: float) -> None:
         for optimiser in self.optimisers.values():

@@ -33,7 +33,8 @@ class Config:
     seed: int = 0
     """The first seed."""
     scale: Scale = "laptop"
-    """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20, paper 3 x 100."""
+    """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20 (fewer where 20 epochs would show more than
+    300,000 images), paper 3 x 100."""
     out: str | None = None
     """Folder or URI of the results. Default: runs/debias-HASH."""
 

@@ -9,8 +9,8 @@ so an example of E counts 1 + lambda times. Both stages use the same learning ra
 
 Departures: T is 200 steps unless it is given in epochs, since one epoch (the authors' CelebA choice) of a small
 table ends before anything is learnt, and then E is nearly all of it. lambda is the authors' CelebA choice. An epoch
-of the second stage is one pass over the enlarged table, as in the authors' code, so it takes more steps than one of
-ERM. Axes: N row of the training table, C H W channel and pixel.
+of the second stage is N rows of the enlarged table in random order, not all of it, so that it takes as many steps as
+an epoch of any other method. Axes: N row of the training table, C H W channel and pixel.
 """
 
 from collections.abc import Callable, Iterator
@@ -75,4 +75,5 @@ class JTT(Method):
             self.world.put(self.get_buffer("wrong_N"), batch.index, wrong_B)
 
     def rows(self, generator: Generator) -> Tensor:
-        return repeated(1 + self.config.copies * self.get_buffer("wrong_N"), generator)
+        wrong_N = self.get_buffer("wrong_N")
+        return repeated(1 + self.config.copies * wrong_N, generator)[: len(wrong_N)]

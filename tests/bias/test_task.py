@@ -1,0 +1,139 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from biasray import data
+from biasray.bias.task import Prepared, Task, prepare, resolve
+from biasray.data.dataset import DataSet, Images
+
+
+def faces(rows: int = 2000, seed: int = 0) -> DataSet:
+    random = np.random.default_rng(seed)
+    examples = pd.DataFrame(
+        {
+            "id": [f"{i:05d}" for i in range(rows)],
+            "split": random.choice(["train", "validation", "test"], rows, p=[0.7, 0.1, 0.2]),
+            "hash": [f"{i:032x}" for i in range(rows)],
+            "gender": random.choice(["Female", "Male"], rows),
+            "race": random.choice(["Asian", "Black", "White"], rows),
+            "age": random.integers(1, 90, rows),
+        }
+    )
+
+    def images(rows_N: np.ndarray) -> Images:
+        return np.zeros((len(rows_N), 8, 8, 3), np.uint8)
+
+    return DataSet("faces", examples, (3, 8, 8), "gender", "race", "0", images)
+
+
+def prepared(dataset: DataSet, seed: int = 0, **task: object) -> Prepared:
+    return prepare(dataset, resolve(Task(**task), dataset), seed)  # type: ignore[arg-type]
+
+
+def test_splits_never_share_an_example() -> None:
+    for one in (prepared(faces(), agreement=0.9, align=("Male=White",)), prepared(data.load("digits"), agreement=0.9)):
+        ids = [set(table["id"]) for table in one.tables.values()]
+        assert sum(map(len, ids)) == len(set.union(*ids))
+
+
+def test_the_test_split_is_the_same_for_all_seeds_and_the_training_split_is_not() -> None:
+    for dataset, align in ((faces(), ("Male=White",)), (data.load("digits"), ())):
+        one, two = (prepared(dataset, seed, agreement=0.9, align=align) for seed in (0, 1))
+        pd.testing.assert_frame_equal(one.tables["test"], two.tables["test"])
+        assert not one.tables["train"].equals(two.tables["train"])
+
+
+def test_rows_point_at_the_examples_of_the_data_set() -> None:
+    dataset = faces()
+    for table in prepared(dataset, agreement=0.8, align=("Male=White",)).tables.values():
+        assert list(dataset.examples["id"].iloc[table["row"]]) == list(table["id"])
+
+
+def test_training_and_validation_have_the_agreement_and_test_every_group_equally_often() -> None:
+    one = prepared(faces(), agreement=0.9, align=("Male=White",))
+    assert one.targets == ("Female", "Male")
+    assert one.biases == ("race other", "race White")
+    for split in ("train", "validation"):
+        cells = one.cells(split)  # type: ignore[arg-type]
+        np.testing.assert_allclose(np.diag(cells) / cells.sum(1), 0.9, atol=0.02)
+    assert len(set(one.cells("test").flatten())) == 1
+
+
+def test_validation_can_be_balanced_and_test_left_natural() -> None:
+    one = prepared(faces(), agreement=0.9, align=("Male=White",), validation="balanced", test="natural")
+    assert len(set(one.cells("validation").flatten())) == 1
+    assert one.cells("test").sum() == (faces().examples["split"] == "test").sum()
+
+
+def test_without_an_agreement_training_is_left_as_it_is() -> None:
+    one = prepared(faces())
+    assert len(one.tables["train"]) == (faces().examples["split"] == "train").sum()
+    assert not one.aligned
+    assert one.biases == ("Asian", "Black", "White")
+
+
+def test_a_number_becomes_two_bias_groups_by_a_bound() -> None:
+    one = prepared(faces(), bias="age", align=("Female=..40",), agreement=0.8)
+    table = one.tables["train"]
+    assert ((table["age"] < 40) == (table["bias"] == one.targets.index("Female"))).all()
+
+
+def test_coloured_digits_keep_their_own_agreement_and_a_colour_for_each_example() -> None:
+    one = prepared(data.load("digits"), agreement=0.9)
+    assert one.shape == (3, 28, 28)
+    table = one.tables["train"]
+    assert abs((table["target"] == table["bias"]).mean() - 0.9) < 0.02
+    assert table[["red", "green", "blue"]].notna().all(axis=None)
+
+
+def test_the_number_of_training_examples_can_be_given() -> None:
+    assert len(prepared(faces(), agreement=0.9, align=("Male=White",), examples=200).tables["train"]) == 200
+    assert len(prepared(data.load("digits"), agreement=0.9, examples=100).tables["train"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ({"agreement": 0.9}, "needs a map: give --align"),
+        ({"agreement": 1.5, "align": ("Male=White",)}, "share from 0 to 1"),
+        ({"agreement": 0.9, "align": ("Male=White",), "examples": 100_000}, "at most .* short"),
+        ({"bias": "colour", "agreement": 0.9}, "Only grey images can be coloured"),
+        ({"bias": "hat"}, "no attribute 'hat'.*gender, race, age"),
+        ({"target": "age"}, "is a number"),
+        ({"bias": "gender"}, "choose two attributes"),
+    ],
+)
+def test_what_the_faces_cannot_give_is_refused_with_what_to_do(task: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        prepared(faces(), **task)
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ({}, "need an --agreement"),
+        ({"agreement": 0.9999}, "leaves no conflicting example"),
+        ({"agreement": 0.9, "align": ("1=2",)}, "--align has no effect"),
+        ({"agreement": 0.9, "test": "natural"}, "no natural colours"),
+        ({"agreement": 0.9, "examples": 5000}, "cannot be had: there are"),
+    ],
+)
+def test_what_the_digits_cannot_give_is_refused_with_what_to_do(task: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        prepared(data.load("digits"), **task)
+
+
+def test_a_group_without_an_example_is_named() -> None:
+    dataset = faces()
+    some = dataset.examples[(dataset.examples["gender"] == "Male") | (dataset.examples["race"] != "White")]
+    less = DataSet("faces", some.reset_index(drop=True), dataset.shape, "gender", "race", "0", dataset.images)
+    with pytest.raises(ValueError, match=r"test split of faces: No balanced set.*0 Female"):
+        prepared(less)
+
+
+def test_a_data_set_without_one_of_the_splits_is_refused() -> None:
+    dataset = faces()
+    some = dataset.examples[dataset.examples["split"] != "validation"]
+    less = DataSet("faces", some, dataset.shape, "gender", "race", "0", dataset.images)
+    with pytest.raises(ValueError, match="no validation examples"):
+        prepared(less)

@@ -1,0 +1,137 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biasray import data, storage
+from biasray.engine.ingest import import_data
+from tests.faces import write_faces
+
+# Slices of eight images, so that a small folder makes many shards.
+SLICED = """
+import sys
+from biasray.engine import ingest
+ingest.slice_rows = lambda side, channels: 8
+print(ingest.import_data("utkface", sys.argv[1], sys.argv[2], 16)["checksum"])
+"""
+
+
+def start(source: Path, out: Path) -> subprocess.Popen[str]:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", SLICED, str(source), str(out)]
+    return subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def test_an_import_killed_midway_goes_on_to_the_same_manifest(tmp_path: Path) -> None:
+    source = write_faces(tmp_path / "UTKFace", each=20)
+    whole = start(source, tmp_path / "whole")
+    killed = start(source, tmp_path / "killed")
+    while killed.poll() is None and not storage.names(str(tmp_path / "killed/shards")):
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    whole_out, whole_err = whole.communicate()
+    assert whole.returncode == 0, whole_err
+    there = set(storage.names(str(tmp_path / "killed/shards")))
+    assert 0 < len(there) < 15
+    assert not (tmp_path / "killed/manifest.json").exists()
+    before = {name: (tmp_path / "killed/shards" / name).stat().st_mtime_ns for name in there}
+    again = start(source, tmp_path / "killed")
+    again_out, again_err = again.communicate()
+    assert again.returncode == 0, again_err
+    assert again_out == whole_out
+    for name, written in before.items():
+        assert (tmp_path / "killed/shards" / name).stat().st_mtime_ns == written, "a finished shard was made again"
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    return write_faces(tmp_path / "UTKFace", each=10)
+
+
+def test_images_and_labels_survive_the_import(faces: Path, tmp_path: Path, local_ray: None) -> None:
+    from PIL import Image
+
+    manifest = import_data("utkface", str(faces), str(tmp_path / "out"), size=20)
+    dataset = data.load(str(tmp_path / "out"))
+    assert len(dataset.examples) == sum(manifest["splits"].values()) == 60
+    assert list(dataset.examples["id"]) == sorted(dataset.examples["id"])
+    rows = np.array([41, 3, 3])
+    for image, file in zip(dataset.images(rows), dataset.examples["id"].iloc[rows], strict=True):
+        np.testing.assert_array_equal(image, np.asarray(Image.open(faces / file)))
+        assert f"_{['Male', 'Female'].index(dataset.examples.set_index('id').loc[file, 'gender'])}_" in file
+
+
+def test_what_cannot_be_used_is_set_aside_and_listed_and_the_rest_goes_on(faces: Path, tmp_path: Path, local_ray: None) -> None:
+    files = sorted(faces.iterdir())
+    files[0].write_bytes(files[0].read_bytes()[:200])
+    twin = faces / files[1].name.replace("_0_0_", "_1_0_")
+    twin.write_bytes(files[1].read_bytes())
+    (faces / "39_1_20170116174525125.jpg.chip.jpg").write_bytes(files[2].read_bytes())
+    manifest = import_data("utkface", str(faces), str(tmp_path / "out"), size=16, most_set_aside=0.2)
+    aside = dict(manifest["set_aside"])
+    assert set(aside) == {files[0].name, "39_1_20170116174525125.jpg.chip.jpg"}
+    assert "not a whole image" in aside[files[0].name]
+    assert {file for file, _ in manifest["duplicates"]} == {files[1].name, twin.name}
+    left = set(data.load(str(tmp_path / "out")).examples["id"])
+    assert left == {f.name for f in files[2:]}
+
+
+def test_too_many_unusable_files_stop_the_import_and_keep_what_was_made(faces: Path, tmp_path: Path, local_ray: None) -> None:
+    for file in sorted(faces.iterdir())[:10]:
+        file.write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"10 of 60 files .* more than the allowed share 0.05"):
+        import_data("utkface", str(faces), str(tmp_path / "out"), size=16)
+    assert storage.names(str(tmp_path / "out/shards"))
+    with pytest.raises(ValueError, match="not yet wholly"):
+        data.load(str(tmp_path / "out"))
+
+
+def test_a_folder_of_another_import_is_refused(faces: Path, tmp_path: Path, local_ray: None) -> None:
+    import_data("utkface", str(faces), str(tmp_path / "out"), size=16)
+    with pytest.raises(ValueError, match=r"holds another import \(size 16 there, 24 here"):
+        import_data("utkface", str(faces), str(tmp_path / "out"), size=24)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no import"):
+        import_data("utkface", str(faces), str(tmp_path / "photos"), size=16)
+
+
+def test_a_damaged_shard_is_refused_when_read_and_made_anew_by_a_new_import(
+    faces: Path, tmp_path: Path, local_ray: None
+) -> None:
+    out = str(tmp_path / "out")
+    before = import_data("utkface", str(faces), out, size=16)["checksum"]
+    shard = next((tmp_path / "out/shards").iterdir())
+    good = shard.read_bytes()
+    shard.write_bytes(good[:100] + bytes([good[100] ^ 1]) + good[101:])
+    with pytest.raises(ValueError, match="is damaged: delete it and import again"):
+        data.load(out)
+    assert import_data("utkface", str(faces), out, size=16)["checksum"] == before
+    assert shard.read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "says"),
+    [
+        ("mnist", "nowhere", "no folder"),
+        ("mnist", ".", "is not MNIST"),
+        ("imagenet", ".", "Unknown data set"),
+        ("utkface", ".", "is not UTKFace"),
+    ],
+)
+def test_a_wrong_source_is_refused_in_one_sentence_before_anything_is_written(
+    name: str, source: str, says: str, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ValueError, match=says):
+        import_data(name, str(empty / source), str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,116 @@
+"""JTT against a plain training of its own, and the public frameworks' mistakes."""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from biasray import methods, networks
+from biasray.contract import Batch, Labels, Method, Table
+from biasray.loop import Place, Plan, Tick, train
+from biasray.random import generator, key
+from biasray.recipe import Recipe
+from tests.training import CLASSES, SIDE, labels, table
+
+T, LAMBDA, EPOCHS, SEED = 2, 3, 3, 7
+RECIPE = Recipe(lr=2e-3, batch=16, schedule="step", every=1, drop=0.5)
+make = partial(networks.build, "cnn", (3, SIDE, SIDE))
+
+
+class Noting(Table):
+    """Notes the rows of the last fetch."""
+
+    def __init__(self, inner: Table) -> None:
+        self.inner, self.last = inner, torch.empty(0)
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def fetch(self, index_B: Tensor, key_B: Tensor) -> Batch:
+        self.last = index_B
+        return self.inner.fetch(index_B, key_B)
+
+
+def fitted(folder: Path, name: str, epochs: int, train_table: Table, told: Labels) -> tuple[Method, list[list[Tensor]]]:
+    """A trained method, and the rows of each batch by stage."""
+    noting = Noting(train_table)
+    batches: dict[str, list[Tensor]] = {}
+
+    def note(tick: Tick) -> None:
+        batches.setdefault(tick.stage, []).append(noting.last)
+
+    settings = {"identify": T, "copies": LAMBDA} if name == "jtt" else {}
+    method, _ = train(
+        lambda: methods.build(name, make, told, settings, epochs),
+        {"train": noting, "validation": table(20, 2)},
+        Plan(recipe=RECIPE, seed=SEED),
+        Place(folder=str(folder), progress=note, save_seconds=1e9),
+    )
+    return method, list(batches.values())
+
+
+def test_the_second_training_is_a_plain_one_from_scratch_on_the_enlarged_table(tmp_path: Path) -> None:
+    of = table(51, 0)
+    told = labels({"train": of})
+    first, _ = fitted(tmp_path / "erm", "erm", T, of, told)  # the first training is ERM of T epochs
+    everything = of.fetch(torch.arange(51), torch.arange(51))
+    with torch.no_grad():
+        wrong_N = first.predict(everything.image).argmax(1) != of.target_N
+    assert 0 < wrong_N.sum() < 51
+
+    method, (identify, fit) = fitted(tmp_path / "jtt", "jtt", EPOCHS, of, told)
+
+    assert torch.equal(method.get_buffer("wrong_N"), wrong_N)
+    assert len(identify) == T * 4
+    count_N = 1 + LAMBDA * wrong_N
+    steps = -(-51 // 16)  # as many as of any other method
+    assert len(fit) == EPOCHS * steps
+    orders = [torch.cat(fit[e * steps : (e + 1) * steps]) for e in range(EPOCHS)]
+    assert all((torch.bincount(rows, minlength=51) <= count_N).all() for rows in orders)
+    assert all(torch.bincount(rows, minlength=51).max() > 1 for rows in orders)
+    assert not torch.equal(orders[0], orders[1])
+
+    # The same by hand: fresh weights, a fresh optimiser, and a schedule that starts again.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key(SEED, "fresh", 2))
+        plain = make(CLASSES).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(plain.parameters(), RECIPE.lr, fused=True)
+    for step, rows in enumerate(fit):
+        optimiser.param_groups[0]["lr"] = RECIPE.lr * 0.5 ** (step // steps)
+        optimiser.zero_grad()
+        F.cross_entropy(plain(of.fetch(rows, rows).image), of.target_N[rows]).backward()
+        optimiser.step()
+    ours = method.get_submodule("network").state_dict()
+    for name, x in plain.state_dict().items():
+        torch.testing.assert_close(ours[name], x, rtol=1e-5, atol=1e-7)
+
+
+def test_an_empty_error_set_still_trains(tmp_path: Path) -> None:
+    of = table(33, 0)
+    of.target_N.zero_()  # one class only: soon nothing is wrong
+    told = labels({"train": of})
+    method, (_, fit) = fitted(tmp_path, "jtt", 1, of, told)
+    assert not method.get_buffer("wrong_N").any()
+    assert sorted(torch.cat(fit).tolist()) == list(range(33))
+
+
+def test_an_epoch_is_a_part_of_the_table_with_each_error_added_lambda_times() -> None:
+    method = methods.build("jtt", make, Labels(torch.zeros(200).long(), 2), {"copies": 4}, 1)
+    method.get_buffer("wrong_N")[:50] = True
+    rows = method.stages()[2].streams["train"].rows
+    assert rows is not None
+    epochs = [rows(generator(k)) for k in range(200)]
+    assert {len(e) for e in epochs} == {200}
+    mean_N = torch.stack([torch.bincount(e, minlength=200) for e in epochs]).double().mean(0)
+    # 50 x 5 + 150 = 400 rows in the enlarged table, of which an epoch takes half.
+    torch.testing.assert_close(mean_N[:50].mean(), torch.tensor(5 / 2).double(), rtol=0.02, atol=0)
+    torch.testing.assert_close(mean_N[50:].mean(), torch.tensor(1 / 2).double(), rtol=0.03, atol=0)
+
+
+def test_the_first_training_is_counted_in_epochs_or_else_in_steps() -> None:
+    told = Labels(torch.zeros(6).long(), 2)
+    given = methods.build("jtt", make, told, {"identify": 4}, 1).stages()[0]
+    assert (given.epochs, given.steps) == (4, None)
+    assert methods.build("jtt", make, told, {}, 1).stages()[0].steps == 200

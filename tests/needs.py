@@ -1,0 +1,314 @@
+"""Miniature methods, for tests only: each has a need that the contract promises to carry.
+
+Axes: B example, N row of the training table, P row of the unlabelled table, K class, C H W channel and pixel.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, final
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from biasray import methods
+from biasray.contract import Batch, Draw, Labels, Method, Objective, Scan, Stage, Stream
+from biasray.losses import ce, p_true
+from biasray.random import normal, uniform
+from biasray.sampling import balanced
+
+Make = Callable[[int], nn.Module]
+
+
+def weak(batch: Batch) -> Tensor:
+    flip_B = uniform(batch.key, 1, 1)[:, :, None, None] < 0.5
+    return torch.where(flip_B, batch.image.flip(3), batch.image)
+
+
+def strong(batch: Batch) -> Tensor:
+    noise = normal(batch.key, batch.image[0].numel() if len(batch.image) else 0, 2)
+    return weak(batch) + 0.3 * noise.reshape(batch.image.shape).to(batch.image.dtype)
+
+
+@final
+class Views(Method):
+    """Two streams of different tables and sizes, an unlabelled one, views by key, an average after the update."""
+
+    own = {}
+
+    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
+        super().__init__(make, labels, config, epochs)
+        self.network, self.average = make(labels.classes), make(labels.classes).requires_grad_(False)
+        self.average.load_state_dict(self.network.state_dict())
+        self.epochs = epochs
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("fit", self.step, self.epochs, streams={"labelled": Stream(), "more": Stream("unlabelled", 2)}),)
+
+    def predict(self, image_BCHW: Tensor) -> Tensor:
+        return self.average(image_BCHW)
+
+    def step(self, draw: Draw) -> Iterator[Objective]:
+        few, many = draw(), draw("more")
+        with torch.no_grad():
+            p_B, label_B = self.network(weak(many)).softmax(1).max(1)
+        loss_B = ce(self.network(strong(many)), label_B) * (p_B > 0.36)
+        yield Objective(("network",), self.world.mean(ce(self.network(weak(few)), few.target)) + self.world.mean(loss_B))
+        with torch.no_grad():
+            for old, new in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+                if old.is_floating_point():
+                    old.lerp_(new, 0.2)
+                else:
+                    old.copy_(new)
+
+
+@final
+class InnerLoop(Method):
+    """Updates a part until a criterion holds; an objective for a head alone and one for what is below it alone."""
+
+    own = {}
+
+    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
+        super().__init__(make, labels, config, epochs)
+        self.main, self.epochs = make(labels.classes), epochs
+        self.secondary = nn.Linear(self.main.head.in_features, labels.biases)
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("fit", self.step, self.epochs, streams={"primary": Stream(), "secondary": Stream("secondary")}),)
+
+    def predict(self, image_BCHW: Tensor) -> Tensor:
+        return self.main(image_BCHW)
+
+    def step(self, draw: Draw) -> Iterator[Objective]:
+        for _ in range(3):
+            batch = draw("secondary")
+            loss = self.world.mean(ce(self.secondary(self.main.features(batch.image).detach()), batch.bias))
+            if loss.item() < 0.69:  # the same on every worker
+                break
+            yield Objective(("secondary",), loss)
+        first, second = draw(), draw("secondary")
+        confusion_B = -self.secondary(self.main.features(second.image)).log_softmax(1).mean(1)
+        fit = self.world.mean(ce(self.main(first.image), first.target))
+        yield Objective(("main",), fit + 0.4 * self.world.mean(confusion_B))
+
+
+@final
+class Rewriter(Method):
+    """Labels that the method rewrites and keeps, class-balanced rows from them, features of the global batch."""
+
+    own = {}
+
+    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
+        super().__init__(make, labels, config, epochs)
+        self.network, self.epochs = make(labels.classes), epochs
+        self.register_buffer("label_N", labels.target_N.clone())
+
+    def stages(self) -> tuple[Stage, ...]:
+        stream = Stream(rows=lambda generator: balanced(self.get_buffer("label_N"), generator))
+        return (Stage("fit", self.step, self.epochs, streams={"train": stream}),)
+
+    def predict(self, image_BCHW: Tensor) -> Tensor:
+        return self.network(image_BCHW)
+
+    def step(self, draw: Draw) -> Iterator[Objective]:
+        batch, world, label_N = draw(), self.world, self.get_buffer("label_N")
+        with torch.no_grad():
+            feature_BD = self.network.features(batch.image)
+            z_BD, index_B = world.gather(F.normalize(feature_BD)), world.gather(batch.index)
+            predicted_B = world.gather(self.network.head(feature_BD).argmax(1))
+            odd_B = (z_BD @ z_BD.mean(0)).argsort(stable=True)[: len(z_BD) // 5]
+            label_N[index_B[odd_B]] = predicted_B[odd_B]
+        yield Objective(("network",), world.mean(ce(self.network(batch.image), label_N[batch.index])))
+
+
+@final
+class Committee(Method):
+    """Stages counted in steps, each choosing its best network on validation; a survey of their votes."""
+
+    own = {}
+
+    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
+        super().__init__(make, labels, config, epochs)
+        self.one, self.two, self.network, self.epochs = make(3), make(3), make(labels.classes), epochs
+        self.register_buffer("votes_N", torch.zeros(len(labels.target_N)))
+
+    def stages(self) -> tuple[Stage, ...]:
+        def member(name: str) -> Stage:
+            network = self.get_submodule(name)
+
+            def step(draw: Draw) -> Iterator[Objective]:
+                batch = draw()
+                yield Objective((name,), self.world.mean(ce(network(batch.image), batch.target)))
+
+            return Stage(name, step, steps=6, choose=network, keep=(name,))
+
+        survey = Stage("survey", None, after_epoch=self.survey)
+        return (member("one"), member("two"), survey, Stage("fit", self.step, self.epochs))
+
+    def predict(self, image_BCHW: Tensor) -> Tensor:
+        return self.network(image_BCHW)
+
+    def survey(self, scan: Scan) -> None:
+        for batch in scan():
+            sure = [p_true(network(batch.image), batch.target) > 0.34 for network in (self.one, self.two)]
+            self.world.put(self.get_buffer("votes_N"), batch.index, torch.stack(sure).sum(0))
+
+    def step(self, draw: Draw) -> Iterator[Objective]:
+        batch = draw()
+        agreed_B = self.get_buffer("votes_N")[batch.index] >= 1
+        yield Objective(("network",), self.world.mean(ce(self.network(batch.image), batch.target), agreed_B))  # or 0
+
+
+@final
+class Echo(Method):
+    """Weights rewritten at the end of each epoch; a second objective from the second epoch on."""
+
+    own = {}
+
+    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
+        super().__init__(make, labels, config, epochs)
+        self.biased, self.network, self.epochs = make(labels.classes), make(labels.classes), epochs
+        self.register_buffer("weight_N", torch.ones(len(labels.target_N)))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("fit", self.step, self.epochs, after_epoch=self.reweight),)
+
+    def predict(self, image_BCHW: Tensor) -> Tensor:
+        return self.network(image_BCHW)
+
+    def step(self, draw: Draw) -> Iterator[Objective]:
+        batch, weight_N = draw(), self.get_buffer("weight_N")
+        loss_B = ce(self.biased(batch.image), batch.target) * weight_N[batch.index]
+        yield Objective(("biased",), self.world.mean(loss_B))
+        if self.get_buffer("seen") > 0:
+            weight_B = (1 / weight_N / (1 / weight_N).max())[batch.index]
+            yield Objective(("network",), self.world.mean(ce(self.network(batch.image), batch.target) * weight_B))
+
+    def reweight(self, scan: Scan) -> None:
+        weight_N = self.get_buffer("weight_N")
+        wrong_N = torch.zeros_like(weight_N, dtype=torch.bool)
+        for batch in scan():
+            self.world.put(wrong_N, batch.index, self.biased(batch.image).argmax(1) != batch.target)
+        weight_N[wrong_N] *= 0.5
+        weight_N /= weight_N.max()
+        self.get_buffer("seen").add_(1)
+
+
+@final
+class Rounds(Method):
+    """Rounds that rebuild their rows from predictions on another table, going on from the same weights."""
+
+    own = {}
+
+    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
+        super().__init__(make, labels, config, epochs)
+        self.network, self.epochs, self.classes = make(labels.classes), epochs, labels.classes
+        assert labels.rows is not None
+        self.register_buffer("label_P", torch.full((labels.rows["unlabelled"],), -1))
+
+    def stages(self) -> tuple[Stage, ...]:
+        pool = {"pool": Stream("unlabelled", rows=self.rows)}
+        again = (
+            Stage("predict", None, after_epoch=self.survey),
+            Stage("round", self.learn, self.epochs, streams=pool, choose=self.predict, keep=("network",)),
+        )
+        return (Stage("start", self.start, 1), *again, *again)
+
+    def predict(self, image_BCHW: Tensor) -> Tensor:
+        return self.network(image_BCHW)
+
+    def survey(self, scan: Scan) -> None:
+        for batch in scan("unlabelled"):
+            p_B, label_B = self.network(batch.image).softmax(1).max(1)
+            self.world.put(self.get_buffer("label_P"), batch.index, torch.where(p_B > 0.35, label_B, -1))
+
+    def rows(self, generator: Generator) -> Tensor:
+        sure_P = (self.get_buffer("label_P") >= 0).nonzero()[:, 0]
+        return sure_P[torch.randperm(len(sure_P), generator=generator)]
+
+    def start(self, draw: Draw) -> Iterator[Objective]:
+        batch = draw()
+        yield Objective(("network",), self.world.mean(ce(self.network(batch.image), batch.target)))
+
+    def learn(self, draw: Draw) -> Iterator[Objective]:
+        batch = draw()
+        label_B = self.get_buffer("label_P")[batch.index]
+        yield Objective(("network",), self.world.mean(ce(self.network(batch.image), label_B)))
+
+
+@final
+class Wrapper(Method):
+    """Learns where the images tell something, then hides it from another method: dotted network names."""
+
+    own = {}
+
+    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
+        super().__init__(make, labels, config, epochs)
+        self.region, self.side = make(labels.classes), 16
+        self.inner = methods.build("jtt", make, labels, {"identify": 1, "copies": 2}, epochs)
+        self.register_buffer("map_HW", torch.zeros(self.side, self.side))
+
+    def stages(self) -> tuple[Stage, ...]:
+        survey = Stage("map", None, after_epoch=self.survey)
+        return (Stage("regions", self.regions, 1), survey, *map(self.wrapped, self.inner.stages()))
+
+    def wrapped(self, stage: Stage) -> Stage:
+        inner_step, inner_after = stage.step, stage.after_epoch
+
+        def step(draw: Draw) -> Iterator[Objective]:
+            assert inner_step is not None
+            for objective in inner_step(lambda *a: self.hide(draw(*a))):
+                yield objective._replace(networks=tuple(f"inner.{name}" for name in objective.networks))
+
+        def after(scan: Scan) -> None:
+            assert inner_after is not None
+            inner_after(lambda *a: map(self.hide, scan(*a)))
+
+        return stage._replace(
+            name=f"hidden {stage.name}",
+            step=inner_step and step,
+            after_epoch=inner_after and after,
+            fresh=tuple(f"inner.{name}" for name in stage.fresh),
+        )
+
+    def predict(self, image_BCHW: Tensor) -> Tensor:
+        return self.inner.predict(image_BCHW)
+
+    def regions(self, draw: Draw) -> Iterator[Objective]:
+        batch = draw()
+        column_B = (uniform(batch.key, 1, 3) * self.side).long()
+        seen_BW = (torch.arange(self.side) - column_B).abs() < 4
+        yield Objective(("region",), self.world.mean(ce(self.region(batch.image * seen_BW[:, None, None]), batch.target)))
+
+    def survey(self, scan: Scan) -> None:
+        map_HW = self.get_buffer("map_HW").zero_()
+        for batch in scan():
+            sure_B = self.region(batch.image).softmax(1).amax(1)
+            map_HW += self.world.sum((batch.image.mean(1) * sure_B[:, None, None]).sum(0))
+
+    def hide(self, batch: Batch) -> Batch:
+        map_HW = self.get_buffer("map_HW")
+        noise = normal(batch.key, 3 * self.side**2, 4).reshape(batch.image.shape).to(batch.image.dtype)
+        return batch._replace(image=batch.image + 0.5 * noise * (map_HW > map_HW.quantile(0.7)))
+
+
+@final
+class Patient(Method):
+    """A first stage that ends when validation no longer rises, and goes back to its best."""
+
+    own = {}
+
+    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
+        super().__init__(make, labels, config, epochs)
+        self.network, self.epochs = make(labels.classes), epochs
+
+    def stages(self) -> tuple[Stage, ...]:
+        first = Stage("first", self.step, 6, choose=self.predict, keep=("network",), patience=1)
+        return (first, Stage("fit", self.step, self.epochs))
+
+    def predict(self, image_BCHW: Tensor) -> Tensor:
+        return self.network(image_BCHW)
+
+    def step(self, draw: Draw) -> Iterator[Objective]:
+        batch = draw()
+        yield Objective(("network",), self.world.mean(ce(self.network(batch.image), batch.target)))

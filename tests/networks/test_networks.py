@@ -1,0 +1,102 @@
+"""Every network: features, head, size, and what it refuses."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from biasray import networks
+from biasray.networks.norm import WorldBatchNorm2d
+
+each = pytest.mark.parametrize("name", list(networks.NETWORKS))
+SHAPE = (3, 32, 32)
+
+
+def image(n: int, *shape: int) -> torch.Tensor:
+    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(0))
+
+
+@each
+def test_it_gives_a_logit_for_each_output(name: str) -> None:
+    assert networks.build(name, SHAPE, 7)(image(4, *SHAPE)).shape == (4, 7)
+
+
+@each
+def test_forward_is_the_head_on_the_features(name: str) -> None:
+    network = networks.build(name, SHAPE, 5).eval()
+    feature_BD = network.features(image(4, *SHAPE))
+    assert feature_BD.shape == (4, network.head.in_features)
+    assert torch.equal(network(image(4, *SHAPE)), network.head(feature_BD))
+
+
+@each
+def test_an_example_does_not_depend_on_its_batch_when_predicted(name: str) -> None:
+    network, x = networks.build(name, SHAPE, 5).double().eval(), image(4, *SHAPE).double()
+    torch.testing.assert_close(network(x)[:1], network(x[:1]), rtol=1e-10, atol=1e-12)
+
+
+@each
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    network = networks.build(name, SHAPE, 5)
+    network(image(8, *SHAPE)).logsumexp(1).sum().backward()
+    assert [n for n, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_digit_cnn_is_the_network_of_the_paper() -> None:
+    network = networks.build("digit-cnn", (3, 28, 28), 10)
+    assert sum(p.numel() for p in network.parameters()) == 49_562
+    assert next(m.p for m in network.modules() if isinstance(m, nn.Dropout)) == 0.3
+
+
+def test_pooling_before_relu_is_the_same_function_as_after_it() -> None:
+    network, x = networks.build("digit-cnn", (3, 28, 28), 10).eval(), image(5, 3, 28, 28)
+    conv = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    dense = [m for m in network.modules() if isinstance(m, nn.Linear)]
+    assert len(conv) == 3
+    out = x
+    for layer in conv:
+        out = F.max_pool2d(F.relu(layer(out)), 2)
+    out = dense[1](F.relu(dense[0](out.flatten(1))))
+    assert torch.equal(out, network(x))
+
+
+def test_small_cnn_has_the_size_that_it_says() -> None:
+    parameters = sum(p.numel() for p in networks.build("cnn", SHAPE, 2).parameters())
+    assert round(parameters, -3) == 95_000
+
+
+@pytest.mark.parametrize(("name", "shape"), [("cnn", (3, 15, 64)), ("cnn-bn", (1, 15, 15)), ("digit-cnn", (3, 23, 28))])
+def test_images_too_small_are_refused_in_one_sentence(name: str, shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match=r"needs images of at least \d+ x \d+ pixels, not .*; import larger ones\.$") as error:
+        networks.build(name, shape, 2)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "side"), [("cnn", 16), ("cnn-bn", 16), ("digit-cnn", 24)])
+def test_the_smallest_image_allowed_works(name: str, side: int) -> None:
+    assert networks.build(name, (3, side, side), 2)(image(2, 3, side, side)).shape == (2, 2)
+
+
+def test_resnet18_refuses_grey_images() -> None:
+    with pytest.raises(ValueError, match="resnet18 needs images of 3 channels, not 1"):
+        networks.build("resnet18", (1, 32, 32), 2)
+
+
+def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="Unknown network 'vgg'; choose one of mlp, "):
+        networks.build("vgg", SHAPE, 2)
+
+
+@each
+def test_batch_norm_is_over_the_global_batch(name: str) -> None:
+    norms = [m for m in networks.build(name, SHAPE, 2).modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert all(isinstance(m, WorldBatchNorm2d) for m in norms)
+
+
+def test_world_batch_norm_alone_is_torchs() -> None:
+    """On two workers: tests/test_world.py."""
+    ours, theirs = WorldBatchNorm2d(3), nn.BatchNorm2d(3)
+    for _ in range(3):
+        x = torch.randn(5, 3, 4, 4)
+        assert torch.equal(ours(x), theirs(x))
+    assert all(torch.equal(a, b) for a, b in zip(ours.buffers(), theirs.buffers(), strict=True))

@@ -1,0 +1,104 @@
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from biasray import cell, data, methods
+from biasray.bias.task import Task, prepare
+from biasray.contract import Batch
+from biasray.data.resident import Resident
+from biasray.experiment import Experiment, Training, resolved
+from biasray.loop import Tick
+
+CPU = torch.device("cpu")
+TASK = Task(data="digits", agreement=0.9)
+
+
+def experiment(method: str, **training: Any) -> Experiment:
+    given = Training(**{"epochs": 2, "batch": 64, **training})
+    return resolved(TASK, given, data.load("digits"), method, {"identify": 1} if method == "jtt" else {}, "smoke", 0, CPU)
+
+
+@pytest.mark.parametrize("kill_at", [3, 14, 27])
+@pytest.mark.parametrize("method", ["jtt", "lff"])
+def test_a_cell_killed_anywhere_ends_with_the_same_files(method: str, kill_at: int, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    digits = data.load("digits")
+    cell.run(experiment(method), digits, str(tmp_path / "whole"), CPU)
+    if (child := os.fork()) == 0:
+        ticks = [0]
+
+        def kill(_: Tick) -> None:
+            ticks[0] += 1
+            if ticks[0] == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        cell.run(experiment(method), digits, str(tmp_path / "killed"), CPU, kill, save_seconds=0)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL, "it ended before it could be killed"
+    cell.run(experiment(method), digits, str(tmp_path / "killed"), CPU)
+    for file in ("predictions.parquet", "network.safetensors", "network.json"):
+        assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert not (tmp_path / "killed/state.pt").exists()
+
+
+def test_a_finished_cell_is_read_and_not_trained_again(tmp_path: Path) -> None:
+    first = cell.run(experiment("erm"), data.load("digits"), str(tmp_path), CPU)
+    ticks: list[Tick] = []
+    assert cell.run(experiment("erm"), data.load("digits"), str(tmp_path), CPU, ticks.append) == first
+    assert not ticks
+
+
+def test_saved_networks_give_the_saved_predictions(tmp_path: Path) -> None:
+    digits, mine = data.load("digits"), experiment("lff")
+    cell.run(mine, digits, str(tmp_path), CPU)
+    prepared = prepare(digits, mine.task, mine.seed)
+    method = cell.build(mine, prepared)
+    method.load_state_dict(load_file(tmp_path / "network.safetensors"))
+    table = cell.resident(digits, prepared, "test", CPU, mine)
+    rows = torch.arange(len(table))
+    logits = method.eval().predict(table.fetch(rows, rows).image)
+    found = cell.predictions(str(tmp_path))
+    np.testing.assert_array_equal(found["predicted"], logits.argmax(1))
+    np.testing.assert_allclose(found[[f"p_{k}" for k in range(10)]], logits.softmax(1).detach(), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", methods.found())
+def test_the_test_split_is_read_only_after_the_last_training_step(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits, events = data.load("digits"), list[str]()
+    test_rows = len(prepare(digits, experiment(method).task, 0).tables["test"])
+    fetch = Resident.fetch
+
+    def watched(self: Resident, index_B: torch.Tensor, key_B: torch.Tensor) -> Batch:
+        events.append("test" if len(self) == test_rows else "other")
+        return fetch(self, index_B, key_B)
+
+    monkeypatch.setattr(Resident, "fetch", watched)
+    cell.run(experiment(method, select="worst-group"), digits, str(tmp_path), CPU)
+    assert "test" in events
+    assert "other" not in events[events.index("test") :]
+
+
+@pytest.mark.parametrize("method", methods.found())
+def test_bias_labels_are_given_only_to_methods_that_say_they_need_them(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    digits, mine = data.load("digits"), experiment(method)
+    prepared = prepare(digits, mine.task, 0)
+    seen: list[bool] = []
+    kind = methods.get(method)
+    born = kind.__init__
+
+    def watched(self: Any, make: Any, labels: Any, *rest: Any) -> None:
+        seen.append(labels.bias_N is not None)
+        born(self, make, labels, *rest)
+
+    monkeypatch.setattr(kind, "__init__", watched)
+    cell.build(mine, prepared)
+    assert seen == ["bias" in kind.needs]

@@ -1,0 +1,151 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from biasray import storage
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(params=["", "file://"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"{request.param}{tmp_path}"
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_what_is_written_is_read_in_folders_made_as_needed(folder: str) -> None:
+    file = storage.join(folder, "a", "b", "c.bin")
+    assert not storage.exists(file)
+    storage.write(file, b"\0\1")
+    assert storage.read(file) == b"\0\1"
+    assert storage.size(file) == 2
+    storage.write(file, b"new")
+    assert storage.read(file) == b"new"
+    assert storage.exists(storage.join(folder, "a"))
+
+
+def test_join_takes_a_folder_with_or_without_its_slash() -> None:
+    assert storage.join("/a", "b", "c") == storage.join("/a/", "b", "c") == "/a/b/c"
+    assert storage.join("s3://bucket/a/", "b") == "s3://bucket/a/b"
+    assert storage.join("runs", "b") == "runs/b"
+
+
+def test_names_are_sorted_without_unfinished_files_and_empty_where_nothing_is(folder: str) -> None:
+    for name in ("b", "a", "C", ".hidden"):
+        storage.write(storage.join(folder, "in", name), b"")
+    assert storage.names(storage.join(folder, "in")) == ["C", "a", "b"]
+    assert storage.names(storage.join(folder, "nowhere")) == []
+
+
+def test_names_with_blanks_and_letters_beyond_ascii_are_written_and_read(folder: str) -> None:
+    file = storage.join(folder, "große Daten", "24_0_1 .jpg")
+    storage.write(file, b"x")
+    assert storage.names(storage.join(folder, "große Daten")) == ["24_0_1 .jpg"]
+    assert storage.read(file) == b"x"
+
+
+def test_a_plain_path_and_its_uri_are_one_place(tmp_path: Path) -> None:
+    storage.write(str(tmp_path / "x"), b"1")
+    assert storage.read(f"file://{tmp_path}/x") == b"1"
+
+
+def test_a_relative_path_is_below_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage.write("runs/x", b"1")
+    assert (tmp_path / "runs" / "x").read_bytes() == b"1"
+
+
+def test_deleting_twice_is_no_error(folder: str) -> None:
+    file = storage.join(folder, "x")
+    storage.write(file, b"1")
+    storage.delete(file)
+    storage.delete(file)
+    assert not storage.exists(file)
+
+
+def test_json_comes_back_and_ends_in_a_newline(folder: str) -> None:
+    file = storage.join(folder, "x.json")
+    storage.write_json(file, {"a": [1, None, "ü"]})
+    assert storage.read_json(file) == {"a": [1, None, "ü"]}
+    assert storage.read(file).endswith(b"\n")
+
+
+def test_no_unfinished_file_is_left_by_a_write(tmp_path: Path) -> None:
+    storage.write(str(tmp_path / "x"), b"1")
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_place_that_cannot_be_written_gives_one_sentence(folder: str) -> None:
+    storage.write(storage.join(folder, "file"), b"1")
+    with pytest.raises(ValueError, match=r"^Cannot write .*file/below: .*; choose another place\.$"):
+        storage.write(storage.join(folder, "file", "below"), b"1")
+
+
+KILLED = """
+import sys
+from biasray import storage
+byte = 0
+while True:
+    storage.write(sys.argv[1], bytes([byte]) * (1 << 23))
+    if not byte:
+        print("ready", flush=True)
+    byte = (byte + 1) % 256
+"""
+
+
+def test_a_killed_writer_leaves_whole_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "state"
+    for wait in (0.05, 0.12, 0.2):
+        writer = subprocess.Popen([sys.executable, "-c", KILLED, str(file)], cwd=ROOT, stdout=subprocess.PIPE)
+        with writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(wait)
+            writer.send_signal(signal.SIGKILL)
+        data = file.read_bytes()
+        assert len(data) == 1 << 23
+        assert len(set(data)) == 1
+        assert storage.names(str(tmp_path)) == ["state"]
+
+
+FULL = """
+import resource, signal, sys
+from biasray import storage
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+try:
+    storage.write(sys.argv[1], bytes(1 << 20))
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_no_space_left_gives_one_sentence_and_leaves_the_old_bytes_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "state"
+    file.write_bytes(b"old")
+    done = run(FULL, str(file))
+    assert done.stdout == f"No space left to write {file}: free some, then run the same command; it goes on here.\n", (
+        done.stderr
+    )
+    assert file.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["state"]
+
+
+def test_checksums_differ_by_content_only() -> None:
+    assert storage.checksum(b"a") == storage.checksum(b"a") != storage.checksum(b"b")
+    assert len(storage.checksum(b"")) == 32
+
+
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys_but_on_every_value() -> None:
+    assert storage.fingerprint({"a": 1, "b": [2, 3]}) == storage.fingerprint({"b": [2, 3], "a": 1})
+    others = [{"a": 1, "b": [3, 2]}, {"a": 1.5, "b": [2, 3]}, {"a": 1}, {"a": 1, "b": [2, 3], "c": None}]
+    assert len({storage.fingerprint(v) for v in others} | {storage.fingerprint({"a": 1, "b": [2, 3]})}) == 5
+    assert len(storage.fingerprint(others)) == 12
