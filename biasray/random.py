@@ -1,6 +1,7 @@
 """Randomness by key, not by state: the same on any number of workers and after any number of kills."""
 
 import hashlib
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ _GOLDEN = -7046029254386353131  # 2**64 / golden ratio, as int64: the step of sp
 
 def key(*parts: object) -> int:
     """A 63-bit integer that depends on every part and on their order."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    plain = tuple(int(p) if isinstance(p, Integral) else p for p in parts)  # numpy's 1 is 1
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

@@ -23,7 +23,9 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def join(uri: str, *parts: str) -> str:
-    return "/".join([uri.rstrip("/"), *parts])
+    """A place below a folder; options of the URI (s3://bucket?endpoint_override=...) stay at its end."""
+    folder, mark, options = uri.partition("?") if "://" in uri else (uri, "", "")
+    return "/".join([folder.rstrip("/"), *parts]) + mark + options
 
 
 def exists(uri: str) -> bool:

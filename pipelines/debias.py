@@ -31,7 +31,7 @@ class Config:
     seeds: int | None = None
     """Trainings of each method. Default: from the scale."""
     seed: int = 0
-    """The first seed."""
+    """The first seed; the others follow it."""
     scale: Scale = "laptop"
     """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20 (fewer where 20 epochs would show more than
     300,000 images), paper 3 x 100."""
@@ -59,7 +59,9 @@ def main(config: Config) -> str:
     rows = gather(out, cells, done, dataset)
     told = about()
     storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
-    storage.write(storage.join(out, "report.html"), page.render(rows, cells, done, first, told).encode())
+    storage.write(
+        storage.join(out, "report.html"), page.render(rows, [dataclasses.asdict(e) for e in cells], done, first, told).encode()
+    )
     print(headline.text(rows))
     print(f"\n{out}/report.html and results.json hold the rest.")
     return out
@@ -104,7 +106,7 @@ def folder(out: str, experiment: Experiment) -> str:
 def claim(out: str, cells: list[Experiment]) -> None:
     """Make the out folder this comparison's own, or see that it already is."""
     file = storage.join(out, "config.json")
-    mine = [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells]
+    mine = json.loads(json.dumps([{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells]))
     if not storage.exists(file):
         if storage.names(out):
             raise ValueError(f"{out} is not empty and holds no comparison; give another --out.")
@@ -113,10 +115,17 @@ def claim(out: str, cells: list[Experiment]) -> None:
     there = storage.read_json(file)
     if [e["hash"] for e in there] == [e["hash"] for e in mine]:
         return
-    differ = [
-        f"{k} {there[0][k]!r} there, {mine[0][k]!r} here" for k in mine[0] if k != "hash" and there[0].get(k) != mine[0][k]
-    ]
-    raise ValueError(f"{out} holds another comparison ({'; '.join(differ) or 'other methods or seeds'}); give another --out.")
+    one, other = flat(there[0]), flat(mine[0])
+    differ = "; ".join(f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k])
+    raise ValueError(f"{out} holds another comparison ({differ or 'other methods or seeds'}); give another --out.")
+
+
+def flat(fields: dict[str, Any]) -> dict[str, Any]:
+    """Nested fields by their own names."""
+    out: dict[str, Any] = {}
+    for name, value in fields.items():
+        out |= flat(value) if isinstance(value, dict) else {name: value}
+    return out
 
 
 def plan(cells: list[Experiment], dataset: DataSet, prepared: Prepared, out: str) -> str:

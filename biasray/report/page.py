@@ -1,6 +1,6 @@
 """One self-contained page about a comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -8,27 +8,27 @@ from markupsafe import Markup
 
 from biasray import methods
 from biasray.bias.task import Prepared
-from biasray.experiment import Experiment
 from biasray.report import headline, plots
 from biasray.report.results import Row
 
+Fields = Mapping[str, Any]  # an experiment as config.json holds it
 SELECT = {"last": "the last", "accuracy": "the best validation accuracy", "worst-group": "the best worst group"}
 SMALL = 10  # a group with fewer test examples is named as such
 
 
 def render(
-    rows: Sequence[Row], cells: Sequence[Experiment], done: Sequence[dict[str, Any]], prepared: Prepared, about: dict[str, Any]
+    rows: Sequence[Row], cells: Sequence[Fields], done: Sequence[dict[str, Any]], prepared: Prepared, about: dict[str, Any]
 ) -> str:
     """HTML of a comparison: its rows, its cells in order with what each left, and the first seed's tables."""
-    names, first = list(dict.fromkeys(e.method for e in cells)), cells[0]
+    names, first, task = list(dict.fromkeys(e["method"] for e in cells)), cells[0], cells[0]["task"]
     groups = [f"{t}, {b}" for t in prepared.targets for b in prepared.biases]
-    history = {m: [d["history"] for e, d in zip(cells, done, strict=True) if e.method == m] for m in names}
+    history = {m: [d["history"] for e, d in zip(cells, done, strict=True) if e["method"] == m] for m in names}
     chosen = headline.columns(rows)
     small = sorted({r["group"] for r in rows if r["n"] < SMALL})
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
     two = len(prepared.biases) == 2
     return page.get_template("page.html.j2").render(
-        title=f"Debiasing {first.task.target} from {first.task.bias} on {first.data_name}",
+        title=f"Debiasing {task['target']} from {task['bias']} on {first['data_name']}",
         lead=_lead(first, prepared),
         columns=[headline.title(c) for c in chosen],
         table=[(m, [headline.cell(rows, m, c) for c in chosen]) for m in names],
@@ -47,59 +47,59 @@ def render(
         small=", ".join(small[:12]) + (f" and {len(small) - 12} more groups" if len(small) > 12 else ""),
         small_n=SMALL,
         curve_plot=Markup(plots.curves(history)),
-        validation="has the agreement of training" if first.task.validation == "biased" else "has every group equally often",
-        select=SELECT[first.select],
-        biasing=_biasing(first, prepared),
+        validation="has the agreement of training" if task['validation'] == "biased" else "has every group equally often",
+        select=SELECT[first['select']],
+        biasing=_biasing(task, prepared),
         cells=[(s, list(zip(prepared.targets, prepared.cells(s).tolist(), strict=True))) for s in ("train", "test")],
         biases=prepared.biases,
         aligned=prepared.aligned,
-        first_seed=first.seed,
+        first_seed=first['seed'],
         settings=_settings(cells, done, names),
         about=about,
-        data_name=first.data_name,
-        checksum=first.data_checksum,
+        data_name=first['data_name'],
+        checksum=first['data_checksum'],
     )  # fmt: skip
 
 
-def _lead(first: Experiment, prepared: Prepared) -> str:
-    share = "the data as they are" if first.task.agreement is None else f"agreement {first.task.agreement:g}"
+def _lead(first: Fields, prepared: Prepared) -> str:
+    task = first["task"]
+    share = "the data as they are" if task["agreement"] is None else f"agreement {task['agreement']:g}"
     return (
         f"Classifiers of {len(prepared.targets)} targets trained on {len(prepared.tables['train']):,} examples with {share} "
-        f"between {first.task.target} and {first.task.bias}; {first.network}, {first.precision}."
+        f"between {task['target']} and {task['bias']}; {first['network']}, {first['precision']}."
     )
 
 
-def _biasing(first: Experiment, prepared: Prepared) -> str:
-    task = first.task
-    if task.bias == "colour":
-        jitter = f"jitter: standard deviation {task.colour_std:g}"
-        how = f"Each grey image is multiplied by a colour of the {task.palette} palette ({jitter})"
-    elif task.agreement is not None:
+def _biasing(task: Fields, prepared: Prepared) -> str:
+    if task["bias"] == "colour":
+        jitter = f"jitter: standard deviation {task['colour_std']:g}"
+        how = f"Each grey image is multiplied by a colour of the {task['palette']} palette ({jitter})"
+    elif task["agreement"] is not None:
         how = "Examples were chosen at random from the data set, as many of every target"
     else:
         how = "Nothing was changed: the training split is as it came"
     pairs = (
         ", ".join(f"{t} with {b}" for t, b in zip(prepared.targets, prepared.biases, strict=False)) if prepared.aligned else ""
     )
-    share = f", so that a share {task.agreement:g} is aligned ({pairs})" if task.agreement is not None else ""
-    test = "every group equally often, the same for all seeds" if task.test == "balanced" else "the groups as they came"
+    share = f", so that a share {task['agreement']:g} is aligned ({pairs})" if task["agreement"] is not None else ""
+    test = "every group equally often, the same for all seeds" if task["test"] == "balanced" else "the groups as they came"
     return f"{how}{share}. The test split has {test}."
 
 
-def _settings(cells: Sequence[Experiment], done: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+def _settings(cells: Sequence[Fields], done: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
     out = []
     for m in names:
-        e = next(e for e in cells if e.method == m)
-        seconds = [d["seconds"] for c, d in zip(cells, done, strict=True) if c.method == m]
-        r = e.recipe
-        extra = f", weight decay {r.weight_decay:g}" if r.weight_decay else ""
+        e = next(e for e in cells if e["method"] == m)
+        seconds = [d["seconds"] for c, d in zip(cells, done, strict=True) if c["method"] == m]
+        r = e["recipe"]
+        extra = f", weight decay {r['weight_decay']:g}" if r["weight_decay"] else ""
         out.append(
             {
                 "method": m,
-                "fields": ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in e.settings.items())
+                "fields": ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in e["settings"].items())
                 or "none",
-                "optimiser": f"{r.optimiser} {r.lr:g}, batch {r.batch}{extra}",
-                "epochs": e.epochs,
+                "optimiser": f"{r['optimiser']} {r['lr']:g}, batch {r['batch']}{extra}",
+                "epochs": e["epochs"],
                 "seconds": f"{sum(seconds) / len(seconds):.0f}",
             }
         )

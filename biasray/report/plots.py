@@ -62,14 +62,16 @@ def maps(rows: Sequence[Row], methods: Sequence[str], targets: Sequence[str], bi
     down = -(-len(methods) // across)
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(2.3 * across + 0.6, 2.5 * down), layout="constrained")
-        panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).flatten()
+        panels = figure.subplots(down, across, squeeze=False).flatten()
         image = None
         for axes, method in zip(panels, methods, strict=False):
             value = [[100 * found.get((method, f"{t}, {b}"), np.nan) for b in biases] for t in targets]
-            image = axes.imshow(value, vmin=0, vmax=100, cmap="cividis")
+            image = axes.pcolormesh(value, vmin=0, vmax=100, cmap="cividis", edgecolors="white", linewidth=0.3)
+            axes.set_aspect("equal")
+            axes.invert_yaxis()
             axes.set_title(method, fontsize=9)
-            axes.set_xticks(range(len(biases)), [b.split(" ")[-1] for b in biases])
-            axes.set_yticks(range(len(targets)), targets)
+            axes.set_xticks(np.arange(len(biases)) + 0.5, [b.split(" ")[-1] for b in biases])
+            axes.set_yticks(np.arange(len(targets)) + 0.5, targets)
             axes.set_xlabel(biases[0].rsplit(" ", 1)[0])
         for axes in panels[len(methods) :]:
             axes.set_visible(False)

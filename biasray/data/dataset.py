@@ -1,0 +1,37 @@
+"""A data set as a table of examples and their images. Axes: N example, H W pixel, C channel."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from biasray.networks.network import Shape
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+Images = NDArray[np.uint8]  # (N, H, W, C)
+OWN_COLUMNS = ("id", "split", "hash")  # every other column is an attribute
+
+
+@final
+@dataclass(frozen=True)
+class DataSet:
+    name: str
+    examples: pd.DataFrame
+    """One row an example, sorted by id: `id`, `split`, `hash`, and a column per attribute (text or number)."""
+    shape: Shape
+    target: str
+    """What is predicted unless the user says otherwise."""
+    bias: str
+    """The bias attribute unless the user says otherwise; 'colour' for grey digits, which are coloured when biased."""
+    checksum: str
+    """Of all that an experiment can read of this data set."""
+    images: Callable[[NDArray[np.int64]], Images]
+    """The images of these rows of `examples`, uint8 (N, H, W, C)."""
+
+    @property
+    def attributes(self) -> list[str]:
+        return [name for name in self.examples.columns if name not in OWN_COLUMNS]

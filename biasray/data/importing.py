@@ -1,0 +1,153 @@
+"""Importing: fixed slices of the sorted list of sources become Parquet shards, and the shards a manifest.
+
+Plain functions of their arguments, so that any number of processes can make shards in any order and a
+killed import goes on where it stopped. The engine maps `make_shard` over the slices with Ray Data.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from biasray import storage
+from biasray.data.adapter import Adapter, Remark
+from biasray.data.dataset import OWN_COLUMNS, SPLITS
+from biasray.data.decode import decode
+
+_SLICE_BYTES, _SLICE_ROWS = 1 << 25, 4096
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+
+
+class Shard(NamedTuple):
+    slice: int
+    file: str  # number of the slice and checksum of the bytes
+    rows: int
+    bytes: int
+    set_aside: list[list[str]]  # [file, reason]
+
+
+def slice_rows(side: int, channels: int) -> int:
+    """Images of one shard: about 32 MB of pixels, 4,096 images at most."""
+    return max(1, min(_SLICE_ROWS, _SLICE_BYTES // (side * side * channels)))
+
+
+def split_of(hashed: str, given: str | None) -> str:
+    """The split of an image by its content, so that equal images never sit on both sides.
+
+    A data set's own test split is kept, and its training split gives a tenth for validation; without
+    splits of its own, 70 / 10 / 20 %.
+    """
+    share = int(hashed[:8], 16) / 16**8
+    if given == "test":
+        return "test"
+    if given == "train":
+        return "validation" if share < VALIDATION_SHARE else "train"
+    return "test" if share < TEST_SHARE else "validation" if share < TEST_SHARE + VALIDATION_SHARE else "train"
+
+
+def make_shard(adapter: Adapter, source: str, rows: pd.DataFrame, number: int, size: int, out: str) -> Shard:
+    """Read, decode, resize and hash the images of one slice, and write its shard."""
+    kept, images, hashes, set_aside = [], [], [], []
+    for position, example in enumerate(rows["id"]):
+        try:
+            encoded = adapter.read(source, example)
+            image = decode(encoded, size, adapter.mode)
+        except (OSError, ValueError) as error:
+            # Without the path that an OSError's text holds: a shard must not depend on where its source lies.
+            set_aside.append([example, f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)])
+            continue
+        kept.append(position)
+        images.append(image.tobytes())
+        hashes.append(storage.checksum(encoded if isinstance(encoded, bytes) else encoded.tobytes()))
+    table = rows.iloc[kept].drop(columns="split", errors="ignore")
+    given: Sequence[str | None] = list(rows["split"].iloc[kept]) if "split" in rows else [None] * len(kept)
+    splits = [split_of(h, g) for h, g in zip(hashes, given, strict=True)]
+    arrow = pa.Table.from_pandas(table.assign(split=splits, hash=hashes), preserve_index=False)
+    arrow = arrow.append_column("image", pa.array(images, pa.binary(size * size * len(adapter.mode))))
+    arrow = arrow.replace_schema_metadata({"set_aside": json.dumps(set_aside)})
+    sink = pa.BufferOutputStream()
+    pq.write_table(arrow, sink, compression="zstd", use_dictionary=False, write_statistics=False)
+    data = sink.getvalue().to_pybytes()
+    file = f"{number:05d}-{storage.checksum(data)[:16]}.parquet"
+    storage.write(storage.join(out, "shards", file), data)
+    return Shard(number, file, len(table), len(data), set_aside)
+
+
+def read_shard(out: str, file: str) -> pa.Table:
+    """The table of one shard; raises ValueError where its bytes are not those it is named after."""
+    data = storage.read(storage.join(out, "shards", file))
+    if storage.checksum(data)[:16] != file[6:22]:
+        raise ValueError(f"Shard {file} in {out} is damaged: delete it and import again; only it is made anew.")
+    return pq.read_table(pa.BufferReader(data))
+
+
+def finished(out: str) -> dict[int, Shard]:
+    """Shards that an earlier import has left, by slice; damaged ones are deleted, to be made again."""
+    shards = {}
+    for file in storage.names(storage.join(out, "shards")):
+        try:
+            table = read_shard(out, file)
+        except ValueError:
+            storage.delete(storage.join(out, "shards", file))
+            continue
+        set_aside = json.loads(table.schema.metadata[b"set_aside"])
+        size = storage.size(storage.join(out, "shards", file))
+        shards[int(file[:5])] = Shard(int(file[:5]), file, len(table), size, set_aside)
+    return shards
+
+
+def duplicates(examples: pd.DataFrame) -> list[Remark]:
+    """Which rows to set aside so that no image is left twice.
+
+    Of equal images with equal labels the first stays; with conflicting labels none does, since nothing
+    says which is right.
+    """
+    remarks: list[Remark] = []
+    attributes = [name for name in examples.columns if name not in OWN_COLUMNS]
+    for _, same in examples[examples.duplicated("hash", keep=False)].groupby("hash", sort=True):
+        conflicting = [name for name in attributes if same[name].nunique() > 1]
+        files = list(same["id"])
+        if conflicting:
+            others = [
+                f"same image as {', '.join(o for o in files if o != f)}, other {' and '.join(conflicting)}" for f in files
+            ]
+            remarks += [Remark(f, reason) for f, reason in zip(files, others, strict=True)]
+        else:
+            remarks += [Remark(f, f"same image and labels as {files[0]}") for f in files[1:]]
+    return sorted(remarks)
+
+
+def describe(examples: pd.DataFrame) -> dict[str, Any]:
+    """Counts by split, and by value of each attribute (the range of a number with many values)."""
+    attributes: dict[str, Any] = {}
+    for name in examples.columns:
+        if name in OWN_COLUMNS:
+            continue
+        column = examples[name]
+        if pd.api.types.is_numeric_dtype(column):
+            attributes[name] = {"low": int(column.min()), "high": int(column.max())}
+        else:
+            attributes[name] = {str(k): int(v) for k, v in column.value_counts().sort_index().items()}
+    counts = examples["split"].value_counts()
+    return {"splits": {name: int(counts.get(name, 0)) for name in SPLITS}, "attributes": attributes}
+
+
+def gather(out: str, shards: Iterable[Shard]) -> pd.DataFrame:
+    """The tables of all shards without their images, in the order of the sources."""
+    tables = [read_shard(out, shard.file).drop(["image"]).replace_schema_metadata(None).to_pandas() for shard in shards]
+    return pd.concat(tables, ignore_index=True)
+
+
+def images_of(table: pa.Table, shape: tuple[int, int, int]) -> np.ndarray:
+    """(rows, H, W, C) uint8 view of a shard's image column."""
+    c, h, w = shape
+    column = table.column("image").combine_chunks()
+    column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    _, data = column.buffers()
+    flat = np.frombuffer(data, np.uint8) if len(column) else np.empty(0, np.uint8)
+    start = column.offset * h * w * c
+    return flat[start : start + len(column) * h * w * c].reshape(len(column), h, w, c)

@@ -1,0 +1,51 @@
+"""A table whose images stay in memory, the canonical way in: any row at any time. Axes: N row, B example, C H W."""
+
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from biasray.contract import Batch, Table
+from biasray.data.dataset import Images
+
+
+@final
+class Resident(Table):
+    """uint8 images as stored, turned into float in [0, 1], channels last, as they are fetched.
+
+    With `colour_N3`, grey images are multiplied by each example's colour, red green blue on [0, 1].
+    """
+
+    def __init__(
+        self,
+        image_NHWC: Images,
+        target_N: NDArray[np.int64],
+        bias_N: NDArray[np.int64] | None = None,
+        biases: int = 0,
+        colour_N3: NDArray[np.float64] | None = None,
+        device: torch.device = torch.device("cpu"),
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        assert len(image_NHWC) == len(target_N) and (colour_N3 is None or image_NHWC.shape[3] == 1)
+        assert bias_N is None or ((bias_N >= 0) & (bias_N < biases)).all()  # or groups would collide
+        self.image_NHWC = torch.from_numpy(image_NHWC).to(device)
+        self.target_N = torch.tensor(target_N, device=device)
+        self.bias_N = None if bias_N is None else torch.tensor(bias_N, device=device)
+        self.scale_N3 = None if colour_N3 is None else torch.from_numpy(colour_N3 / 255).to(device, dtype)
+        self.biases, self.dtype = biases, dtype
+
+    def __len__(self) -> int:
+        return len(self.target_N)
+
+    def fetch(self, index_B: Tensor, key_B: Tensor) -> Batch:
+        pixel_BHWC = self.image_NHWC[index_B]
+        if self.scale_N3 is None:
+            image_BHWC = pixel_BHWC.to(self.dtype).mul_(1 / 255)
+        else:
+            image_BHWC = pixel_BHWC.to(self.dtype) * self.scale_N3[index_B][:, None, None, :]
+        target_B = self.target_N[index_B]
+        bias_B = None if self.bias_N is None else self.bias_N[index_B]
+        group_B = None if bias_B is None else target_B * self.biases + bias_B
+        return Batch(index_B, image_BHWC.permute(0, 3, 1, 2), target_B, bias_B, group_B, key_B)

@@ -1,0 +1,136 @@
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from biasray.bias.task import Task
+from biasray.experiment import Compute, Training
+from pipelines import debias
+
+ROOT = Path(__file__).parents[2]
+
+
+def config(out: Path, **fields: object) -> debias.Config:
+    given = {
+        "task": Task(data="digits", agreement=0.9),
+        "training": Training(epochs=1, batch=64),
+        "compute": Compute(threads=1),
+        "methods": ("erm", "lff"),
+        "seeds": 2,
+        "out": str(out),
+        **fields,
+    }
+    return debias.Config(**given)  # type: ignore[arg-type]
+
+
+class Resources(HTMLParser):
+    """What a page would have to load from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href") and not (v or "").startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("comparison")
+    debias.main(config(out))
+    return out
+
+
+def test_a_comparison_leaves_results_report_and_a_folder_per_cell(finished: Path) -> None:
+    results = json.loads((finished / "results.json").read_text())
+    assert {r["method"] for r in results["rows"]} == {"erm", "lff"}
+    assert {"command", "versions", "hardware", "date"} == set(results["about"])
+    assert sorted(p.name for p in (finished / "cells").iterdir()) == ["erm-0", "erm-1", "lff-0", "lff-1"]
+
+
+def test_the_report_is_self_contained_and_shows_every_method(finished: Path) -> None:
+    text = (finished / "report.html").read_text()
+    page = Resources()
+    page.feed(text)
+    assert page.found == []
+    assert "url(http" not in text
+    for method in ("erm", "lff"):
+        assert f"<td>{method}" in text
+    assert text.count("<svg") == 4
+
+
+def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = json.loads((finished / "results.json").read_text())["rows"]
+    monkeypatch.setattr("biasray.cell.train", lambda *_: pytest.fail("trained again"))
+    debias.main(config(finished))
+    assert json.loads((finished / "results.json").read_text())["rows"] == before
+
+
+def test_a_folder_of_another_comparison_is_refused_and_kept(finished: Path) -> None:
+    before = (finished / "results.json").read_bytes()
+    with pytest.raises(ValueError, match=r"holds another comparison \(agreement 0.9 there, 0.8 here"):
+        debias.main(config(finished, task=Task(data="digits", agreement=0.8)))
+    with pytest.raises(ValueError, match="other methods or seeds"):
+        debias.main(config(finished, seeds=1))
+    assert (finished / "results.json").read_bytes() == before
+
+
+def test_settings_come_as_json_text_or_as_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "best.json"
+    file.write_text('{"lff": {"q": 0.5}}')
+    assert debias.read_settings(str(file)) == debias.read_settings('{"lff": {"q": 0.5}}') == {"lff": {"q": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"settings": '{"lff": {"p": 1}}'}, "lff has no setting 'p'; it has: q, alpha"),
+        ({"settings": '{"jtt": {}}'}, "not among --methods"),
+        ({"settings": "nowhere.json"}, "no settings file nowhere.json"),
+        ({"settings": "{"}, "is not JSON"),
+        ({"settings": '{"lff": 3}'}, "is not method -> fields"),
+        ({"seeds": 0}, "--seeds must be at least 1"),
+        ({"methods": ("lfg",)}, "Unknown method 'lfg'"),
+        ({"methods": ()}, "--methods names none"),
+        ({"task": Task(data="nowhere", agreement=0.9)}, "no data set 'nowhere'"),
+        ({"task": Task(data=".", agreement=0.9)}, "holds no manifest.json"),
+        ({"task": Task(data="digits")}, "need an --agreement"),
+        ({"training": Training(network="resnet19")}, "Unknown network"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(fields: dict[str, object], says: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=says):
+        debias.main(config(tmp_path / "out", **fields))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stranger_folder_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no comparison"):
+        debias.main(config(tmp_path))
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> None:
+    ended = command("pipelines.debias", "--data", "nowhere", "--agreement", "0.9")
+    assert ended.returncode == 2
+    assert re.fullmatch(r"\s*There is no data set 'nowhere': [^\n]+\.\n", ended.stderr)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "import_data", "debias"])
+def test_help_explains_every_option(name: str) -> None:
+    ended = command(f"pipelines.{name}", "--help")
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    options = re.findall(r"^│ (--[a-z-]+)(.*?)(?=^│ -|^╰)", ended.stdout, re.M | re.S)
+    assert options
+    for option, text in options:
+        assert len(re.findall(r"[a-z]{2,}", text)) > 4, f"{option} is not explained"

@@ -1,0 +1,88 @@
+import dataclasses
+
+import pytest
+import torch
+
+from biasray import data, methods
+from biasray.bias.task import Task
+from biasray.experiment import SCALES, Compute, Experiment, Training, names, resolved
+
+CPU = torch.device("cpu")
+TASK = Task(data="digits", agreement=0.9)
+
+
+def experiment(
+    task: Task = TASK, training: Training = Training(), method: str = "lff", scale: str = "laptop", seed: int = 0
+) -> Experiment:
+    return resolved(task, training, data.load("digits"), method, {}, scale, seed, CPU)  # type: ignore[arg-type]
+
+
+def test_the_hash_changes_with_whatever_changes_the_result() -> None:
+    base = experiment()
+    others = [
+        experiment(dataclasses.replace(TASK, agreement=0.95)),
+        experiment(dataclasses.replace(TASK, palette="kim")),
+        experiment(training=Training(batch=128)),
+        experiment(training=Training(precision="float64")),
+        experiment(training=Training(epochs=7)),
+        experiment(method="erm"),
+        experiment(seed=1),
+        dataclasses.replace(base, version=2),
+        dataclasses.replace(base, data_checksum="other"),
+        dataclasses.replace(base, settings={**base.settings, "q": 0.5}),
+    ]
+    prints = [e.fingerprint() for e in [base, *others]]
+    assert len(set(prints)) == len(prints)
+
+
+def test_the_hash_does_not_change_with_where_the_data_lie() -> None:
+    moved = dataclasses.replace(experiment(), task=dataclasses.replace(experiment().task, data="s3://elsewhere/digits"))
+    assert moved.fingerprint() == experiment().fingerprint()
+
+
+def test_a_default_spelt_out_is_the_same_experiment() -> None:
+    spelt = dataclasses.replace(TASK, target="digit", bias="colour", colour_std=0.005)
+    training = Training(network="mlp", epochs=20, batch=256, lr=1e-3, precision="float32")
+    assert experiment(spelt, training).fingerprint() == experiment().fingerprint()
+
+
+def test_what_is_given_wins_over_the_scale_and_the_preset() -> None:
+    assert experiment(scale="smoke").epochs == SCALES["smoke"].epochs
+    assert experiment(training=Training(epochs=3), scale="paper").epochs == 3
+    own = experiment(training=Training(preset="own"))
+    assert (own.epochs, own.recipe) == (100, methods.get("lff").own[""].recipe)
+    assert experiment(training=Training(preset="own", lr=0.5)).recipe.lr == 0.5
+
+
+def test_large_tables_get_fewer_epochs_on_a_laptop() -> None:
+    assert SCALES["laptop"].epochs_of(900) == 20
+    assert SCALES["laptop"].epochs_of(53_964) == 6
+    assert SCALES["laptop"].epochs_of(10_000_000) == 1
+    assert SCALES["paper"].epochs_of(10_000_000) == 100
+
+
+@pytest.mark.parametrize(
+    ("training", "says"),
+    [
+        (Training(network="vgg"), "Unknown network 'vgg'; choose"),
+        (Training(epochs=0), "at least 1"),
+        (Training(lr=-1), "lr must be above 0"),
+    ],
+)
+def test_bad_training_options_are_refused_with_what_to_do(training: Training, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        experiment(training=training)
+
+
+def test_method_names_are_checked_and_all_is_every_method() -> None:
+    assert names(["all"]) == tuple(methods.found())
+    assert names(["lff", "erm", "lff"]) == ("lff", "erm")
+    with pytest.raises(ValueError, match="Unknown method 'magic'; choose from erm"):
+        names(["erm", "magic"])
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="no GPU for --device cuda:7"):
+        Compute(device="cuda:7").start()
+    with pytest.raises(ValueError, match="Unknown --device quantum"):
+        Compute(device="quantum").start()
