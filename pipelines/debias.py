@@ -5,12 +5,15 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from biasray import cell, data, storage
 from biasray.bias.task import Prepared, Task, prepare
 from biasray.data.dataset import DataSet
 from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, names, resolved
 from biasray.report import headline, page, results
-from pipelines.cli import Progress, about, run
+from pipelines.cli import about, run
+from pipelines.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ def main(config: Config) -> str:
         done.append(cell.run(experiment, dataset, folder(out, experiment), device, progress))
         progress.close()
     rows = gather(out, cells, done, dataset)
-    told = about()
+    told = about(f"{device}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device))
     storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
     storage.write(
         storage.join(out, "report.html"), page.render(rows, [dataclasses.asdict(e) for e in cells], done, first, told).encode()
@@ -153,7 +156,7 @@ def gather(out: str, cells: list[Experiment], done: list[dict[str, Any]], datase
         setting = ", ".join(f"{k}={v}" for k, v in mine[0][0].settings.items())
         predictions = [cell.predictions(folder(out, e)) for e, _ in mine]
         seconds = [d["seconds"] for _, d in mine]
-        found.append(results.tested(method, setting, predictions, first.cells("train"), seconds))
+        found.append(results.outcome(method, setting, predictions, first.cells("train"), seconds))
     return results.rows(dataset.name, found, first.targets, first.biases, first.aligned)
 
 

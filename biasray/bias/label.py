@@ -79,6 +79,9 @@ def attributes(examples: pd.DataFrame, target: str, bias: str, align: Sequence[s
     if (code_N < 0).any() or len(rest) > 1:
         left = ", ".join(map(str, sorted(column[code_N < 0].unique())[:5]))
         raise ValueError(f"The map {' '.join(align)} leaves '{bias}' {left} to no target; name every target but one.")
+    for t, name in enumerate(labelled.targets):
+        if not (code_N == t).any():
+            raise ValueError(f"The map {' '.join(align)} leaves no example for the bias group of {name}; narrow the others.")
     return Labelled(labelled.examples.assign(bias=code_N), labelled.targets, tuple(groups))
 
 

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from biasray.networks.network import Shape
-
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 Images = NDArray[np.uint8]  # (N, H, W, C)
@@ -22,7 +20,8 @@ class DataSet:
     name: str
     examples: pd.DataFrame
     """One row an example, sorted by id: `id`, `split`, `hash`, and a column per attribute (text or number)."""
-    shape: Shape
+    shape: tuple[int, int, int]
+    """C, H, W of the images as stored."""
     target: str
     """What is predicted unless the user says otherwise."""
     bias: str

@@ -109,7 +109,7 @@ def duplicates(examples: pd.DataFrame) -> list[Remark]:
     remarks: list[Remark] = []
     attributes = [name for name in examples.columns if name not in OWN_COLUMNS]
     for _, same in examples[examples.duplicated("hash", keep=False)].groupby("hash", sort=True):
-        conflicting = [name for name in attributes if same[name].nunique() > 1]
+        conflicting = [name for name in attributes if (same[name] != same[name].iloc[0]).any()]
         files = list(same["id"])
         if conflicting:
             others = [

@@ -28,7 +28,8 @@ class Resident(Table):
         device: torch.device = torch.device("cpu"),
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        assert len(image_NHWC) == len(target_N) and (colour_N3 is None or image_NHWC.shape[3] == 1)
+        assert len(image_NHWC) == len(target_N)
+        assert colour_N3 is None or image_NHWC.shape[3] == 1
         assert bias_N is None or ((bias_N >= 0) & (bias_N < biases)).all()  # or groups would collide
         self.image_NHWC = torch.from_numpy(image_NHWC).to(device)
         self.target_N = torch.tensor(target_N, device=device)

@@ -3,7 +3,6 @@
 from typing import final
 
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from biasray.networks.network import Network, Shape
 from biasray.networks.norm import WorldBatchNorm2d
@@ -15,6 +14,9 @@ class ResNet18(Network):
         super().__init__()
         if shape[0] != 3:
             raise ValueError(f"resnet18 needs images of 3 channels, not {shape[0]}; choose another --network.")
+        # Imported here: it takes seconds, which no other network should cost.
+        from torchvision.models import resnet18
+
         self.body = resnet18(weights=None, norm_layer=WorldBatchNorm2d)
         self.body.fc = nn.Identity()
         self.head = nn.Linear(512, outputs)

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Tested:
+class Outcome:
     """What one method predicted on the test split, by seed, and the groups it was trained on."""
 
     method: str
@@ -37,20 +37,20 @@ class Tested:
     seconds: float  # mean over seeds
 
 
-def tested(
+def outcome(
     method: str, setting: str, predictions: Sequence[pd.DataFrame], train_TB: NDArray[np.int64], seconds: Sequence[float]
-) -> Tested:
+) -> Outcome:
     """From the predictions of each seed; they must be of the same test examples."""
     first = predictions[0]
     for other in predictions:
         assert first[["id", "target", "bias"]].equals(other[["id", "target", "bias"]]), "seeds were tested on other examples"
     predicted = np.stack([p["predicted"].to_numpy() for p in predictions])
-    return Tested(
+    return Outcome(
         method, setting, first["target"].to_numpy(), first["bias"].to_numpy(), predicted, train_TB, float(np.mean(seconds))
     )
 
 
-def rows(data: str, found: Sequence[Tested], targets: Sequence[str], biases: Sequence[str], aligned: bool) -> list[Row]:
+def rows(data: str, found: Sequence[Outcome], targets: Sequence[str], biases: Sequence[str], aligned: bool) -> list[Row]:
     """All metrics of all methods, and their seed-paired differences from the baseline where it is there."""
     baseline = next((t for t in found if t.method == BASELINE), None)
     out: list[Row] = []
@@ -90,7 +90,7 @@ def _accuracy_of(counts: Counts, mask_TB: NDArray[np.bool_]) -> Floats:
         return np.asarray(counts.correct[..., mask_TB].sum(-1) / counts.group[..., mask_TB].sum(-1))
 
 
-def _rows(data: str, t: Tested, figures: Sequence[Figure], against: Tested | None) -> list[Row]:
+def _rows(data: str, t: Outcome, figures: Sequence[Figure], against: Outcome | None) -> list[Row]:
     """Rows of these metrics, or of their differences from another method's with the same seeds."""
     biases = t.train_TB.shape[1]
     seeds = len(t.predicted_SN)
@@ -121,7 +121,7 @@ def _rows(data: str, t: Tested, figures: Sequence[Figure], against: Tested | Non
     return out
 
 
-def _counts(t: Tested, stacked_SN: Ints) -> Counts:
+def _counts(t: Outcome, stacked_SN: Ints) -> Counts:
     targets, biases = t.train_TB.shape
     each = [count(t.target_N, t.bias_N, p, targets, biases).predicted for p in stacked_SN]
     return Counts(np.stack(each), t.train_TB)

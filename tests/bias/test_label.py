@@ -141,3 +141,9 @@ def test_labels_follow_their_rows_whatever_index_and_columns_a_table_has() -> No
         got = labelled("gender", bias, *align, faces=other).examples.set_index("id")
         expected = labelled("gender", bias, *align).examples.set_index("id")
         pd.testing.assert_frame_equal(got.loc[expected.index][["target", "bias"]], expected[["target", "bias"]])
+
+
+def test_a_map_that_leaves_a_bias_group_empty_is_refused() -> None:
+    examples = pd.DataFrame({"gender": ["Male", "Female"] * 5, "age": range(20, 30)})
+    with pytest.raises(ValueError, match="leaves no example for the bias group of Male"):
+        attributes(examples, "gender", "age", ["Female=.."], ["gender", "age"])

@@ -35,7 +35,8 @@ class Resources(HTMLParser):
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href") and not (v or "").startswith("#")]
+        links = [v or "" for k, v in attrs if k in ("src", "href", "xlink:href")]
+        self.found += [link for link in links if not link.startswith(("#", "data:"))]
 
 
 @pytest.fixture(scope="module")

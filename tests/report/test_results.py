@@ -4,7 +4,7 @@ import pytest
 
 from biasray import metrics
 from biasray.report import headline
-from biasray.report.results import Row, rows, tested
+from biasray.report.results import Row, outcome, rows
 
 TARGETS, BIASES = ("cat", "dog"), ("bright", "dark")
 
@@ -19,7 +19,7 @@ def predictions(seed: int, wrong_if_conflicting: float, n: int = 400) -> pd.Data
 def comparison(seeds: int = 3) -> list[Row]:
     train_TB = np.array([[90, 10], [10, 90]])
     found = [
-        tested(method, "", [predictions(7 * k + s, wrong) for s in range(seeds)], train_TB, [1.0] * seeds)
+        outcome(method, "", [predictions(7 * k + s, wrong) for s in range(seeds)], train_TB, [1.0] * seeds)
         for k, (method, wrong) in enumerate((("erm", 0.5), ("other", 0.2)))
     ]
     return rows("pets", found, TARGETS, BIASES, aligned=True)
@@ -85,7 +85,7 @@ def test_pairing_takes_out_what_the_seeds_share() -> None:
     base = [predictions(s, w) for s, w in enumerate(wrong)]
     worse = [p.assign(predicted=p["predicted"].where(p.index % 10 > 0, 1 - p["target"])) for p in base]
     found = rows(
-        "pets", [tested("erm", "", base, train_TB, [1.0]), tested("x", "", worse, train_TB, [1.0])], TARGETS, BIASES, True
+        "pets", [outcome("erm", "", base, train_TB, [1.0]), outcome("x", "", worse, train_TB, [1.0])], TARGETS, BIASES, True
     )
     alone = one(found, method="x", metric="accuracy", group="all", interval="seeds")
     paired = one(found, method="x", metric="accuracy minus erm", interval="seeds")
@@ -110,7 +110,7 @@ def test_the_training_weighted_average_weighs_by_training_and_the_group_average_
 
 def test_seeds_that_were_tested_on_other_examples_are_not_mixed() -> None:
     with pytest.raises(AssertionError, match="other examples"):
-        tested("erm", "", [predictions(0, 0.5), predictions(1, 0.5, n=200)], np.ones((2, 2), int), [1.0])
+        outcome("erm", "", [predictions(0, 0.5), predictions(1, 0.5, n=200)], np.ones((2, 2), int), [1.0])
 
 
 def test_the_headline_names_values_and_intervals_in_per_cent() -> None:
