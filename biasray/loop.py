@@ -44,8 +44,8 @@ class Tick(NamedTuple):
     """Told after each step."""
 
     stage: str
-    done: float  # epochs so far, over all stages; a stage that is counted in steps is one epoch
-    total: int
+    done: float  # epochs so far, over all stages
+    total: float
     images: int  # of this worker
 
 
@@ -334,7 +334,14 @@ class _Run:
 
     def tick(self, share: float) -> None:
         """Tell how far all stages are; `share` is that of the present one."""
-        epochs = [0 if stage.step is None else 1 if stage.steps else stage.epochs for stage in self.stages]
+        epochs = [self.length(stage) for stage in self.stages]
         done = sum(epochs[: self.at.stage]) + share * epochs[self.at.stage]
         self.place.progress(Tick(self.stage.name, done, sum(epochs), self.images))
         self.images = 0
+
+    def length(self, stage: Stage) -> float:
+        """Epochs of a stage; of one that is counted in steps, as many as these make."""
+        if stage.step is None or stage.steps is None:
+            return 0 if stage.step is None else stage.epochs
+        first = next(iter(stage.streams.values()))
+        return stage.steps * first.times * self.plan.recipe.batch / len(self.tables[first.table])

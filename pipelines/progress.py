@@ -12,7 +12,7 @@ class Progress:
     """One line that updates with what is done, the rate and the time left."""
 
     def __init__(self, title: str) -> None:
-        layout = "{desc}  {n:.1f}/{total} epochs  {postfix}  {elapsed}, {remaining} left"
+        layout = "{desc}  {n:.1f}/{total:.0f} epochs  {postfix}  {elapsed}, {remaining} left"
         self.bar = tqdm(desc=title, total=0, bar_format=layout, mininterval=0.5 if sys.stderr.isatty() else 30)
         self.images, self.began = 0, time.monotonic()
 

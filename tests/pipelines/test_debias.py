@@ -4,12 +4,15 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from biasray.bias.task import Task
 from biasray.experiment import Compute, Training
-from pipelines import debias
+from pipelines import debias, import_data, quickstart
+from pipelines.benchmarks import importing, loop
+from pipelines.cli import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,12 +129,20 @@ def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> Non
     assert re.fullmatch(r"\s*There is no data set 'nowhere': [^\n]+\.\n", ended.stderr)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "import_data", "debias"])
-def test_help_explains_every_option(name: str) -> None:
-    ended = command(f"pipelines.{name}", "--help")
-    assert ended.returncode == 0
-    assert ended.stderr == ""
-    options = re.findall(r"^│ (--[a-z-]+)(.*?)(?=^│ -|^╰)", ended.stdout, re.M | re.S)
+@pytest.mark.parametrize("module", [debias, import_data, quickstart, loop, importing])
+def test_help_explains_every_option(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["x", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        run(module.Config, module.main)
+    assert ended.value.code == 0
+    options = re.findall(r"^\W+(--[a-z][a-z-]+ .*?)(?=^\W+--|\Z)", capsys.readouterr().out, re.M | re.S)
     assert options
-    for option, text in options:
-        assert len(re.findall(r"[a-z]{2,}", text)) > 4, f"{option} is not explained"
+    for option in options:
+        assert len(re.findall(r"[A-Za-z]{2,}", option)) > 4, f"not explained: {option}"
+
+
+def test_the_quickstart_ends_with_a_report(tmp_path: Path) -> None:
+    quickstart.main(quickstart.Config(out=str(tmp_path), seeds=1, compute=Compute(threads=1)))
+    assert (tmp_path / "report.html").exists()
