@@ -155,7 +155,7 @@ def test_progress_names_the_stage_and_counts_images_and_epochs_of_all_stages(tmp
     assert {t.total for t in ticks} == {2 * 16 / 50 + 2}  # two steps are so much of an epoch
     done = [t.done for t in ticks]
     assert done == sorted(done)
-    assert 0 < done[0]
+    assert done[0] > 0
     assert done[-1] == ticks[-1].total
 
 

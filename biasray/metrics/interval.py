@@ -49,13 +49,20 @@ def resample_errors(error_N: Floats, group_N: Ints, groups: int, rng: np.random.
     return out
 
 
-def percentiles(value_R: Floats) -> Interval:
-    """Percentile interval over resamples, NaN left out; NaN where there is nothing else."""
-    if np.isnan(value_R).all():
+def over_examples(value: float, value_R: Floats) -> Interval:
+    """Basic (pivotal) bootstrap interval [2 v - q97.5, 2 v - q2.5], NaN left out; NaN where there is nothing else.
+
+    The worst of many small groups is lower than the worst group's true accuracy, in the sample as in each resample
+    once more. The percentile interval adds the two errors; this one takes the second for an estimate of the first and
+    subtracts it, so it can leave its own value out. Coverage of model bias for 10 x 10 groups of 100 examples, nominal
+    95 %: percentile 45 %, bias-corrected percentile 77 %, basic 89 % (simulated, 400 tables, accuracies from Beta(12, 3)).
+    """
+    known_R = value_R[~np.isnan(value_R)]
+    if not len(known_R):
         return Interval(np.nan, np.nan)
     tail = 100 * (1 - LEVEL) / 2
-    low, high = np.nanpercentile(value_R, [tail, 100 - tail])
-    return Interval(float(low), float(high))
+    low, high = np.percentile(known_R, [tail, 100 - tail])
+    return Interval(2 * value - float(high), 2 * value - float(low))
 
 
 def over_seeds(value_S: Floats) -> Interval:

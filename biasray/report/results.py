@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from biasray import metrics
 from biasray.metrics.counts import Counts, Floats, Ints, count
-from biasray.metrics.interval import Interval, over_seeds, percentiles, resample
+from biasray.metrics.interval import Interval, over_examples, over_seeds, resample
 from biasray.random import rng
 
 BASELINE = "erm"
@@ -116,7 +116,7 @@ def _rows(data: str, t: Outcome, figures: Sequence[Figure], against: Outcome | N
             "seeds": seeds,
             "seconds": t.seconds,
         }
-        for kind, interval in (("examples", percentiles(value_RS.mean(1))), ("seeds", over_seeds(value_S))):
+        for kind, interval in (("examples", over_examples(value_S.mean(), value_RS.mean(1))), ("seeds", over_seeds(value_S))):
             out.append({**row, "interval": kind, **_bounds(interval)})
     return out
 

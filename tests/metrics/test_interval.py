@@ -4,8 +4,9 @@ from scipy import stats
 
 from biasray.metrics import found
 from biasray.metrics.counts import Counts
+from biasray.metrics.disparity import average_minus_worst
 from biasray.metrics.groups import accuracy, group_average, worst_group
-from biasray.metrics.interval import Interval, over_seeds, percentiles, resample, resample_errors
+from biasray.metrics.interval import Interval, over_examples, over_seeds, resample, resample_errors
 
 
 def three_models(n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,7 +95,8 @@ def test_bootstrap_interval_covers_the_truth_nineteen_times_in_twenty() -> None:
     zero, truth, hits = np.zeros(n, np.int64), 0.7, 0
     for _ in range(tests):
         predicted = (rng.random((1, n)) > truth).astype(np.int64)
-        interval = percentiles(accuracy(resample(zero, zero, predicted, 2, 1, rng, 400))[:, 0])
+        value_R = accuracy(resample(zero, zero, predicted, 2, 1, rng, 400))[:, 0]
+        interval = over_examples(float((predicted == 0).mean()), value_R)
         hits += interval.low <= truth <= interval.high
     assert hits / tests == pytest.approx(0.95, abs=0.035)
 
@@ -104,16 +106,33 @@ def test_bootstrap_interval_shrinks_with_the_square_root_of_the_examples() -> No
     widths = []
     for times in (1, 16):
         many = resample(*(np.tile(x, times) for x in (target, bias)), np.tile(predicted, times), 2, 2, np.random.default_rng(0))
-        interval = percentiles(group_average(many)[:, 0])
+        interval = over_examples(0.0, group_average(many)[:, 0])
         widths.append(interval.high - interval.low)
     assert widths[0] / widths[1] == pytest.approx(4, rel=0.15)
 
 
-def test_percentiles_leave_nan_out_and_are_nan_of_nothing_else() -> None:
-    value = np.append(np.arange(1001.0), np.nan)
-    assert (percentiles(value).low, percentiles(value).high) == pytest.approx((25, 975))
-    nothing = percentiles(np.full(5, np.nan))
+def test_bootstrap_interval_mirrors_the_resamples_at_the_value_and_leaves_nan_out() -> None:
+    value_R = np.append(np.arange(1001.0), np.nan)
+    interval = over_examples(400.0, value_R)
+    assert (interval.low, interval.high) == pytest.approx((800 - 975, 800 - 25))
+    nothing = over_examples(0.0, np.full(5, np.nan))
     assert np.isnan([nothing.low, nothing.high]).all()
+
+
+def test_bootstrap_interval_of_a_worst_group_holds_the_truth_though_the_value_is_biased() -> None:
+    """The percentile interval holds it in under half of the tables: the worst of many small groups is too low."""
+    rng, groups, n, hits, tables = np.random.default_rng(0), 20, 50, 0, 150
+    for _ in range(tables):
+        truth_G = rng.beta(12, 3, groups)
+        right_G = rng.binomial(n, truth_G)
+        right_RG = rng.binomial(n, right_G / n, (300, groups))
+        first = [np.stack([right, n - right], -1)[..., None, :, :] for right in (right_G, right_RG)]
+        both = [np.concatenate([counts, np.zeros_like(counts)], -3) for counts in first]  # no examples of a second target
+        value, value_R = (average_minus_worst(Counts(counts)) for counts in both)
+        interval = over_examples(float(value), value_R)
+        truth = truth_G.mean() - truth_G.min()
+        hits += interval.low <= truth <= interval.high
+    assert hits / tables > 0.8
 
 
 def test_over_seeds_is_students_interval_of_the_mean() -> None:
