@@ -19,10 +19,10 @@ from biasray.bias.colour import RGB
 from biasray.bias.task import Prepared, prepare
 from biasray.contract import Labels, Method
 from biasray.data.dataset import DataSet, Split
-from biasray.data.resident import Resident
 from biasray.experiment import Experiment
 from biasray.loop import SCAN, Place, Plan, Tick, train
 from biasray.predict import predict
+from biasray.resident import Resident
 from biasray.world import Alone
 
 DONE = "done.json"
@@ -59,7 +59,12 @@ def run(
     seen = predict(method.predict, test, batch, Alone(), device, experiment.precision)
     table = prepared.tables["test"][["id", "target", "bias"]].assign(predicted=seen.logits_NK.argmax(1).numpy())
     _publish(folder, method, experiment, table, seen.logits_NK.softmax(1).numpy())
-    result = {"experiment": experiment.fingerprint(), "history": history, "seconds": time.monotonic() - began}
+    result = {
+        "experiment": experiment.fingerprint(),
+        "history": history,
+        "seconds": time.monotonic() - began,  # since the last start
+        "made": {"device": str(device), "threads": torch.get_num_threads(), "torch": torch.__version__},
+    }
     storage.write_json(storage.join(folder, DONE), result)
     storage.delete(storage.join(folder, "state.pt"))
     return result

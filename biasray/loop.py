@@ -114,6 +114,7 @@ class _Run:
             everything = tuple(name for name, _ in self.method.named_children())  # also what is averaged, not trained
             best = self.stages[-1]._replace(choose=self.method.predict, keep=everything)
             self.stages = (*self.stages[:-1], best)
+        assert all(stage.choose for stage in self.stages if stage.patience is not None), "patience with what to judge by?"
         self.parameters = {name: self.trained(name) for name in networks(self.method)}
         self.optimisers = {name: plan.recipe.build(p) for name, p in self.parameters.items()}
         self.at = Position()
@@ -168,7 +169,7 @@ class _Run:
             if not total.isfinite():
                 raise ValueError(
                     f"The loss of {name} is not finite in stage '{self.stage.name}', epoch {self.at.epoch + 1} of "
-                    f"{type(self.method).__name__}: lower the learning rate; the last good checkpoint is kept."
+                    f"{type(self.method).__name__}: lower the learning rate and give another --out."
                 )
 
     def restore(self) -> None:
@@ -231,10 +232,11 @@ class _Run:
                 self.save_now_and_then()
         self.at.phase = "after"
 
-    def done(self, first: Source) -> tuple[float, int]:
-        """Epochs of the present stage so far, and in all; steps where the stage is counted in them."""
+    def done(self, first: Source) -> tuple[float, float]:
+        """Epochs of the present stage so far, and in all."""
         if self.stage.steps is not None:
-            return self.at.step, self.stage.steps
+            length = self.length(self.stage)
+            return length * self.at.step / self.stage.steps, length
         return self.at.epoch + min(first.at / len(first.rows), 1.0), self.stage.epochs
 
     def step(self, step: Callable[[Draw], Iterator[Objective]], rate: float) -> None:
@@ -320,11 +322,15 @@ class _Run:
     def draw(self, stream: str | None = None) -> Batch:
         batch = self.sources[stream or next(iter(self.sources))].next()
         self.images += len(batch.index)
-        return batch
+        return self.told(batch)
 
     def scan(self, table: str = "train") -> Iterator[Batch]:
         for rows_B in every(self.tables[table], SCAN * self.plan.recipe.batch, self.world, self.device):
-            yield self.tables[table].fetch(rows_B, rows_B)
+            yield self.told(self.tables[table].fetch(rows_B, rows_B))
+
+    def told(self, batch: Batch) -> Batch:
+        """The batch as the method may see it."""
+        return batch if "bias" in self.method.needs else batch._replace(bias=None, group=None)
 
     def validate(self, predictor: Predict) -> Counts:
         batch = SCAN * self.plan.recipe.batch

@@ -26,7 +26,7 @@ class Recipe:
     """Factor of each drop."""
 
     def __post_init__(self) -> None:
-        if self.lr <= 0 or self.batch < 1:
+        if not self.lr > 0 or self.batch < 1:
             raise ValueError(f"lr must be above 0 and batch at least 1, not {self.lr} and {self.batch}.")
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -36,7 +36,7 @@ class Recipe:
         kind = torch.optim.Adam if self.optimiser == "adam" else torch.optim.AdamW
         return kind(parameters, self.lr, weight_decay=self.weight_decay, fused=True)
 
-    def rate(self, epoch: float, epochs: int) -> float:
+    def rate(self, epoch: float, epochs: float) -> float:
         """Learning rate after `epoch` of the stage's `epochs`."""
         if self.schedule == "cosine":
             return self.lr * 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))

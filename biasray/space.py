@@ -1,7 +1,7 @@
 """Search ranges, written beside the defaults: `eta: Annotated[float, Range(1e-3, 1e-1, log=True)] = 1e-2`."""
 
 from dataclasses import dataclass, fields
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,19 @@ def ranges(config: type) -> dict[str, Range]:
 
 
 def settings(config: type, given: dict[str, Any], owner: str) -> Any:
-    """An instance of a Config class with these fields; raises ValueError on a name it does not have."""
-    known = [f.name for f in fields(config)]
-    for name in given:
+    """An instance of a Config class with these fields; raises ValueError on one it does not have or cannot hold."""
+    known, hints = [f.name for f in fields(config)], get_type_hints(config)
+    for name, value in given.items():
         if name not in known:
             raise ValueError(f"{owner} has no setting '{name}'; it has: {', '.join(known) or 'none'}.")
+        kinds = set(get_args(hints[name]) or (hints[name],))
+        if float in kinds:
+            kinds.add(int)
+        if type(value) not in kinds or (isinstance(value, int | float) and value < 0):
+            raise ValueError(f"Setting '{name}' of {owner} cannot be {value!r}; it is {_named(hints[name])}, 0 or more.")
     return config(**given)
+
+
+def _named(hint: Any) -> str:
+    names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "null"}
+    return " or ".join(names.get(kind, str(kind)) for kind in get_args(hint) or (hint,))

@@ -6,7 +6,6 @@ import json
 import os
 import string
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +18,12 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system and the path in it; a plain path is local."""
     if "://" in uri:  # arrow refuses blanks and letters beyond ASCII as they are
         return fs.FileSystem.from_uri(quote(uri, safe=string.punctuation))
-    return fs.LocalFileSystem(), str(Path(uri).absolute())
+    return fs.LocalFileSystem(), os.path.abspath(uri)
+
+
+def absolute(uri: str) -> str:
+    """A plain path made absolute; a URI as it is."""
+    return uri if "://" in uri else os.path.abspath(uri)
 
 
 def join(uri: str, *parts: str) -> str:
@@ -36,7 +40,10 @@ def exists(uri: str) -> bool:
 def names(uri: str) -> list[str]:
     """Names in a folder, sorted, without unfinished files; none where there is no folder."""
     system, path = locate(uri)
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    try:
+        found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    except OSError as error:
+        raise ValueError(f"{uri} cannot be listed: {error.strerror or error}; give a folder.") from error
     return sorted(info.base_name for info in found if not info.base_name.startswith("."))
 
 
@@ -47,8 +54,11 @@ def size(uri: str) -> int:
 
 def read(uri: str) -> bytes:
     system, path = locate(uri)
-    with system.open_input_file(path) as file:
-        return file.read()
+    try:
+        with system.open_input_file(path) as file:
+            return file.read()
+    except OSError as error:
+        raise ValueError(f"{uri} cannot be read: {error.strerror or error}.") from error
 
 
 def write(uri: str, data: bytes) -> None:

@@ -59,7 +59,7 @@ def main(config: Config) -> str:
         progress = Progress(f"{experiment.method}, seed {experiment.seed}")
         done.append(cell.run(experiment, dataset, folder(out, experiment), device, progress))
         progress.close()
-    rows = gather(out, cells, done, dataset)
+    rows = gather(out, cells, done, first)
     told = about(f"{device}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device))
     storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
     storage.write(
@@ -118,7 +118,8 @@ def claim(out: str, cells: list[Experiment]) -> None:
     there = storage.read_json(file)
     if [e["hash"] for e in there] == [e["hash"] for e in mine]:
         return
-    one, other = flat(there[0]), flat(mine[0])
+    pairs = zip(there, mine, strict=False)
+    one, other = next(((flat(a), flat(b)) for a, b in pairs if a["hash"] != b["hash"]), ({}, {}))
     differ = "; ".join(f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k])
     raise ValueError(f"{out} holds another comparison ({differ or 'other methods or seeds'}); give another --out.")
 
@@ -147,17 +148,16 @@ def plan(cells: list[Experiment], dataset: DataSet, prepared: Prepared, out: str
     return "\n".join([*lines, f"out: {out}\n"])
 
 
-def gather(out: str, cells: list[Experiment], done: list[dict[str, Any]], dataset: DataSet) -> list[results.Row]:
-    """Rows of all finished cells."""
+def gather(out: str, cells: list[Experiment], done: list[dict[str, Any]], first: Prepared) -> list[results.Row]:
+    """Rows of all finished cells; `first` is the prepared task of the first seed."""
     found = []
-    first = prepare(dataset, cells[0].task, cells[0].seed)
     for method in dict.fromkeys(e.method for e in cells):
         mine = [(e, d) for e, d in zip(cells, done, strict=True) if e.method == method]
         setting = ", ".join(f"{k}={v}" for k, v in mine[0][0].settings.items())
         predictions = [cell.predictions(folder(out, e)) for e, _ in mine]
         seconds = [d["seconds"] for _, d in mine]
         found.append(results.outcome(method, setting, predictions, first.cells("train"), seconds))
-    return results.rows(dataset.name, found, first.targets, first.biases, first.aligned)
+    return results.rows(cells[0].data_name, found, first.targets, first.biases, first.aligned)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ class Config:
     A plain network (erm) reads the colour; GroupDRO, LfF and JTT should read the digit.
     """
 
-    out: str = "runs/quickstart"
-    """Folder or URI of the results."""
+    out: str | None = None
+    """Folder or URI of the results. Default: runs/debias-HASH."""
     seeds: int = 3
     """Trainings of each method."""
     compute: Compute = Compute()

@@ -66,6 +66,7 @@ class InnerLoop(Method):
     """Updates a part until a criterion holds; an objective for a head alone and one for what is below it alone."""
 
     own = {}
+    needs = frozenset({"bias"})
 
     def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
         super().__init__(make, labels, config, epochs)

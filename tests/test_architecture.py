@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -17,6 +18,14 @@ def run(*command: str) -> str:
 
 def test_imports_point_down() -> None:
     assert run(str(BIN / "lint-imports"), "--no-cache") == ""
+
+
+def test_every_module_below_the_engine_is_in_the_import_contracts() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = {part.strip() for layer in contracts[0]["layers"] for part in layer.split("|")}
+    modules = {f"biasray.{p.stem}" for p in (ROOT / "biasray").iterdir() if not p.name.startswith("_")}
+    assert layers == modules | {"pipelines"}
+    assert set(contracts[1]["source_modules"]) == modules - {"biasray.engine"}
 
 
 def test_types_hold() -> None:

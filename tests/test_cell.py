@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 
 from biasray import cell, data, methods
 from biasray.bias.task import Task, prepare
-from biasray.contract import Batch
-from biasray.data.resident import Resident
+from biasray.contract import Batch, Scan, Stage
 from biasray.experiment import Experiment, Training, resolved
 from biasray.loop import Tick
+from biasray.resident import Resident
 
 CPU = torch.device("cpu")
 TASK = Task(data="digits", agreement=0.9)
@@ -102,3 +102,24 @@ def test_bias_labels_are_given_only_to_methods_that_say_they_need_them(method: s
     monkeypatch.setattr(kind, "__init__", watched)
     cell.build(mine, prepared)
     assert seen == ["bias" in kind.needs]
+
+
+@pytest.mark.parametrize("method", [name for name, kind in methods.found().items() if "bias" not in kind.needs])
+def test_no_batch_of_any_table_carries_bias_labels_to_a_method_without_the_need(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits, mine = data.load("digits"), experiment(method)
+    seen: list[Batch] = []
+    kind = methods.get(method)
+    stages = kind.stages
+
+    def with_a_look(self: Any) -> tuple[Stage, ...]:
+        def look(scan: Scan) -> None:
+            seen.extend([*scan(), *scan("validation")])
+
+        return (*stages(self), Stage("look", None, after_epoch=look))
+
+    monkeypatch.setattr(kind, "stages", with_a_look)
+    cell.run(mine, digits, str(tmp_path), CPU)
+    assert seen
+    assert all(batch.bias is None and batch.group is None for batch in seen)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from biasray.contract import Batch, Draw, Labels, Method, Objective, Scan, Stage, Stream, Table
-from biasray.data.resident import Resident
 from biasray.loop import Place, Plan, Tick, networks, train
 from biasray.recipe import Recipe
+from biasray.resident import Resident
 from tests import training
 from tests.training import Case, Stop, distance, equal, labels, run, tables, whole
 

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from biasray import methods, networks, space
 from biasray.contract import Batch, Labels, Method, Table
-from biasray.data.resident import Resident
 from biasray.loop import Place, Plan, Select, train
 from biasray.predict import Precision
 from biasray.recipe import Recipe
+from biasray.resident import Resident
 from biasray.world import Alone, Distributed, World
 from tests import needs
 

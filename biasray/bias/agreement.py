@@ -26,6 +26,8 @@ def agreement(
     check(rho)
     have = cells(examples, targets, biases)
     feasible = min(_most(have[t], t, rho) for t in range(targets))
+    if size is not None and size < targets:
+        raise ValueError(f"{size:,} examples are fewer than the {targets} targets; ask for more.")
     n = feasible if size is None else size // targets
     if size is not None and n > feasible and not nearest:
         raise ValueError(
@@ -36,6 +38,11 @@ def agreement(
     if n == 0:
         empty = "; ".join(f"target {t} with bias {b}" for t, b in np.argwhere(have == 0)) or "some cell"
         raise ValueError(f"Agreement {rho:g} cannot be had: there are no examples of {empty}; choose another map or agreement.")
+    if 0 < rho < 1 and round(rho * n) in (0, n):
+        kind = "conflicting" if round(rho * n) else "aligned"
+        raise ValueError(
+            f"Agreement {rho:g} of {n:,} examples a target leaves no {kind} one; use more data or another agreement."
+        )
     wanted = {(t, b): k for t in range(targets) for b, k in enumerate(spread(n, t, biases, rho, rng))}
     return choose(examples, wanted, rng)
 

@@ -59,6 +59,8 @@ class Prepared:
 def resolve(task: Task, dataset: DataSet) -> Task:
     """The task with nothing left to default but what means 'all'."""
     bias = task.bias or dataset.bias
+    if task.colour_std is not None and task.colour_std < 0:
+        raise ValueError(f"--colour-std must be 0 or more, not {task.colour_std:g}.")
     std = JITTER[task.palette] if task.colour_std is None and bias == "colour" else task.colour_std
     fields = {**vars(task), "target": task.target or dataset.target, "bias": bias, "colour_std": std}
     return Task(**fields)

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from biasray import storage
 from biasray.data.adapter import BuiltIn
@@ -20,6 +19,9 @@ class Digits(BuiltIn):
     """Scaled up from 8 x 8 to 28 x 28 grey pixels. Half train, a tenth validate and the rest test: it is a small set."""
 
     def load(self) -> DataSet:
+        # Imported here: it takes seconds, which no other data set should cost.
+        from sklearn.datasets import load_digits
+
         found = load_digits()
         grey = (found.images * 255 / 16).round().astype(np.uint8)
         large = np.stack([np.asarray(Image.fromarray(g).resize((SIDE, SIDE), Image.Resampling.BILINEAR)) for g in grey])

@@ -4,12 +4,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from biasray import storage
 from biasray.data.dataset import DataSet, Images
-from biasray.data.importing import images_of, read_shard
+from biasray.data.importing import images_of, labels, read_shard
 
 MANIFEST = "manifest.json"
 
@@ -17,10 +16,7 @@ MANIFEST = "manifest.json"
 def open_imported(folder: str) -> DataSet:
     """The data set in a folder or at a URI. Reads the labels now, the images when they are asked for."""
     manifest = storage.read_json(storage.join(folder, MANIFEST))
-    table = pd.concat(
-        [read_shard(folder, s["file"]).drop(["image"]).replace_schema_metadata(None).to_pandas() for s in manifest["shards"]],
-        ignore_index=True,
-    )
+    table = labels(folder, [shard["file"] for shard in manifest["shards"]])
     aside = {file for file, _ in manifest["duplicates"]}
     keep = ~table["id"].isin(aside)
     return DataSet(
@@ -42,6 +38,6 @@ def _images(folder: str, manifest: dict[str, Any], stored_N: NDArray[np.int64], 
     for shard in manifest["shards"]:
         here = (wanted >= first) & (wanted < first + shard["rows"])
         if here.any():
-            out[here] = images_of(read_shard(folder, shard["file"]), (c, h, w))[wanted[here] - first]
+            out[here] = images_of(read_shard(folder, shard["file"], images=True), (c, h, w))[wanted[here] - first]
         first += shard["rows"]
     return out

@@ -51,23 +51,24 @@ def split_of(hashed: str, given: str | None) -> str:
 
 def make_shard(adapter: Adapter, source: str, rows: pd.DataFrame, number: int, size: int, out: str) -> Shard:
     """Read, decode, resize and hash the images of one slice, and write its shard."""
-    kept, images, hashes, set_aside = [], [], [], []
+    channels = len(adapter.mode)
+    image_NHWC = np.empty((len(rows), size, size, channels), np.uint8)
+    kept, hashes, set_aside = list[int](), list[str](), list[list[str]]()
     for position, example in enumerate(rows["id"]):
         try:
             encoded = adapter.read(source, example)
-            image = decode(encoded, size, adapter.mode)
-        except (OSError, ValueError) as error:
-            # Without the path that an OSError's text holds: a shard must not depend on where its source lies.
-            set_aside.append([example, f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)])
+            image_NHWC[len(kept)] = decode(encoded, size, adapter.mode)
+        except ValueError as error:
+            set_aside.append([example, str(error)])
             continue
         kept.append(position)
-        images.append(image.tobytes())
         hashes.append(storage.checksum(encoded if isinstance(encoded, bytes) else encoded.tobytes()))
     table = rows.iloc[kept].drop(columns="split", errors="ignore")
     given: Sequence[str | None] = list(rows["split"].iloc[kept]) if "split" in rows else [None] * len(kept)
     splits = [split_of(h, g) for h, g in zip(hashes, given, strict=True)]
     arrow = pa.Table.from_pandas(table.assign(split=splits, hash=hashes), preserve_index=False)
-    arrow = arrow.append_column("image", pa.array(images, pa.binary(size * size * len(adapter.mode))))
+    kind, pixels = pa.binary(size * size * channels), pa.py_buffer(image_NHWC)
+    arrow = arrow.append_column("image", pa.FixedSizeBinaryArray.from_buffers(kind, len(kept), [None, pixels]))
     arrow = arrow.replace_schema_metadata({"set_aside": json.dumps(set_aside)})
     sink = pa.BufferOutputStream()
     pq.write_table(arrow, sink, compression="zstd", use_dictionary=False, write_statistics=False)
@@ -77,26 +78,37 @@ def make_shard(adapter: Adapter, source: str, rows: pd.DataFrame, number: int, s
     return Shard(number, file, len(table), len(data), set_aside)
 
 
-def read_shard(out: str, file: str) -> pa.Table:
-    """The table of one shard; raises ValueError where its bytes are not those it is named after."""
+def read_shard(out: str, file: str, images: bool, verify: bool = True) -> pa.Table:
+    """The images of one shard, or all but them.
+
+    Raises ValueError where its bytes are not those it is named after.
+    """
     data = storage.read(storage.join(out, "shards", file))
-    if storage.checksum(data)[:16] != file[6:22]:
+    if verify and storage.checksum(data)[:16] != file[6:22]:
         raise ValueError(f"Shard {file} in {out} is damaged: delete it and import again; only it is made anew.")
-    return pq.read_table(pa.BufferReader(data))
+    parquet = pq.ParquetFile(pa.BufferReader(data))
+    names = parquet.schema_arrow.names
+    return parquet.read(["image"] if images else [name for name in names if name != "image"])
 
 
 def finished(out: str) -> dict[int, Shard]:
-    """Shards that an earlier import has left, by slice; damaged ones are deleted, to be made again."""
+    """Shards that an earlier import has left, by slice.
+
+    Those that are damaged are deleted, to be made again, and so are those that had to set a file aside: it may have
+    been mended since.
+    """
     shards = {}
     for file in storage.names(storage.join(out, "shards")):
         try:
-            table = read_shard(out, file)
+            table = read_shard(out, file, images=False)
+            whole = not json.loads(table.schema.metadata[b"set_aside"])
         except ValueError:
+            whole = False
+        if whole:
+            size = storage.size(storage.join(out, "shards", file))
+            shards[int(file[:5])] = Shard(int(file[:5]), file, len(table), size, [])
+        else:
             storage.delete(storage.join(out, "shards", file))
-            continue
-        set_aside = json.loads(table.schema.metadata[b"set_aside"])
-        size = storage.size(storage.join(out, "shards", file))
-        shards[int(file[:5])] = Shard(int(file[:5]), file, len(table), size, set_aside)
     return shards
 
 
@@ -136,9 +148,9 @@ def describe(examples: pd.DataFrame) -> dict[str, Any]:
     return {"splits": {name: int(counts.get(name, 0)) for name in SPLITS}, "attributes": attributes}
 
 
-def gather(out: str, shards: Iterable[Shard]) -> pd.DataFrame:
-    """The tables of all shards without their images, in the order of the sources."""
-    tables = [read_shard(out, shard.file).drop(["image"]).replace_schema_metadata(None).to_pandas() for shard in shards]
+def labels(out: str, files: Iterable[str], verify: bool = True) -> pd.DataFrame:
+    """All but the images of these shards, one after the other."""
+    tables = [read_shard(out, file, images=False, verify=verify).replace_schema_metadata(None).to_pandas() for file in files]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from biasray import data, storage
 from biasray.data.adapter import Adapter, Index, Remark
 from biasray.data.imported import MANIFEST
-from biasray.data.importing import Shard, describe, duplicates, finished, gather, make_shard, slice_rows
+from biasray.data.importing import Shard, describe, duplicates, finished, labels, make_shard, slice_rows
 from biasray.engine.cluster import connect, ray
 
 SETTINGS = "import.json"
@@ -32,6 +32,7 @@ def import_data(
     if name not in data.adapters():
         raise ValueError(f"Unknown data set '{name}'; choose one of {', '.join(data.adapters())}.")
     adapter = data.adapters()[name]()
+    source, out = storage.absolute(source), storage.absolute(out)  # workers have other working directories
     if not storage.exists(source):
         raise ValueError(f"There is no folder {source}; give --source the folder that holds {name}.")
     index = adapter.index(source)
@@ -39,13 +40,16 @@ def import_data(
     size = adapter.size if size is None else size
     if not 8 <= size <= 1024:
         raise ValueError(f"--size must be 8 to 1024 pixels, not {size}.")
-    _refuse_if_many(index.set_aside, len(rows), most_set_aside, source)
+    total = len(rows) + len(index.set_aside)
+    _refuse_if_many(index.set_aside, total, most_set_aside, source)
+    if rows.empty:
+        raise ValueError(f"{source} holds no file that can be used as {name}; see its layout in biasray/data/{name}.py.")
     step = slice_rows(size, len(adapter.mode))
     _claim(out, {"name": name, "version": adapter.version, "size": size, "step": step, "sources": _checksum(rows)})
     shards = _make(adapter, source, rows, size, step, out, progress)
     manifest = _manifest(name, adapter, size, index, shards, out)
     unusable = [*manifest["set_aside"], *manifest["duplicates"]]
-    _refuse_if_many(unusable, len(rows) + len(index.set_aside), most_set_aside, source)
+    _refuse_if_many(unusable, total, most_set_aside, source)
     storage.write_json(storage.join(out, MANIFEST), {**manifest, "about": about or {}})
     return manifest
 
@@ -83,9 +87,14 @@ def _make(
 
         def work(item: dict[str, Any]) -> dict[str, str]:
             mine = ray.get(shared).iloc[item["start"] : item["stop"]]
-            return {"shard": json.dumps(make_shard(adapter, source, mine, item["slice"], size, out))}
+            try:
+                return {"shard": json.dumps(make_shard(adapter, source, mine, item["slice"], size, out)), "error": ""}
+            except ValueError as error:  # Ray would wrap it in pages of its own
+                return {"shard": "", "error": str(error)}
 
         for made in ray.data.from_items(todo, override_num_blocks=len(todo)).map(work).iter_rows():
+            if made["error"]:
+                raise ValueError(made["error"])
             shard = Shard(*json.loads(made["shard"]))
             shards[shard.slice] = shard
             progress(shard.rows + len(shard.set_aside))
@@ -94,7 +103,7 @@ def _make(
 
 
 def _manifest(name: str, adapter: Adapter, size: int, index: Index, shards: list[Shard], out: str) -> dict[str, Any]:
-    everything = gather(out, shards)
+    everything = labels(out, [shard.file for shard in shards], verify=False)  # just written, or just verified
     twice = duplicates(everything)
     kept = everything[~everything["id"].isin({remark.file for remark in twice})]
     set_aside = [list(remark) for remark in index.set_aside] + [pair for shard in shards for pair in shard.set_aside]

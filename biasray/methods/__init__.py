@@ -37,5 +37,5 @@ def build(name: str, make: Callable[[int], nn.Module], labels: Labels, settings:
     """A method ready for the loop. It is shown the bias labels only where it declares that it needs them."""
     kind = get(name)
     if "bias" not in kind.needs:
-        labels = dataclasses.replace(labels, bias_N=None)
+        labels = dataclasses.replace(labels, bias_N=None, biases=0)
     return kind(make, labels, config(name, settings), epochs)

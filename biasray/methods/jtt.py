@@ -7,10 +7,10 @@ Liu, Haghgoo, Chen, Raghunathan, Koh, Sagawa, Liang, Finn: Just Train Twice, ICM
 
 so an example of E counts 1 + lambda times. Both stages use the same learning rate and weight decay.
 
-Departures: T is 200 steps unless it is given in epochs, since one epoch (the authors' CelebA choice) of a small
-table ends before anything is learnt, and then E is nearly all of it. lambda is the authors' CelebA choice. An epoch
-of the second stage is N rows of the enlarged table in random order, not all of it, so that it takes as many steps as
-an epoch of any other method. Axes: N row of the training table, C H W channel and pixel.
+Departures: the authors tune T and lambda for each data set; without that T is 200 steps (one epoch of a small table
+ends before anything is learnt, and then E is nearly all of it), and lambda makes E weigh as much as all else. An
+epoch of the second stage is N rows of the enlarged table in random order, not all of it, so that it takes as many
+steps as an epoch of any other method. Axes: N row of the training table, C H W channel and pixel.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,14 +33,22 @@ STEPS = 200
 class Config:
     identify: Annotated[int | None, Range(1, 60, log=True)] = None
     """T, epochs of the first training. Default: 200 steps."""
-    copies: Annotated[int, Range(5, 100, log=True)] = 50
-    """lambda, times that the error set is added."""
+    copies: Annotated[int | None, Range(5, 100, log=True)] = None
+    """lambda, times that the error set is added. Default: as often as makes it weigh as much as the other examples."""
+
+    def __post_init__(self) -> None:
+        if self.identify == 0:
+            raise ValueError("Setting 'identify' of jtt must be at least 1 epoch, or null for 200 steps.")
 
 
 @final
 class JTT(Method):
     own = {
-        "": Preset(recipe=Recipe(optimiser="sgd", lr=1e-5, weight_decay=0.1, batch=64), epochs=50, settings={"identify": 1}),
+        "": Preset(
+            recipe=Recipe(optimiser="sgd", lr=1e-5, weight_decay=0.1, batch=64),
+            epochs=50,
+            settings={"identify": 1, "copies": 50},
+        ),
         "waterbirds": Preset(
             recipe=Recipe(optimiser="sgd", lr=1e-5, weight_decay=1.0, batch=64),
             epochs=300,
@@ -76,4 +84,8 @@ class JTT(Method):
 
     def rows(self, generator: Generator) -> Tensor:
         wrong_N = self.get_buffer("wrong_N")
-        return repeated(1 + self.config.copies * wrong_N, generator)[: len(wrong_N)]
+        n_wrong = int(wrong_N.sum())
+        copies = self.config.copies
+        if copies is None:
+            copies = max(round((len(wrong_N) - n_wrong) / max(n_wrong, 1)) - 1, 0)
+        return repeated(1 + copies * wrong_N, generator)[: len(wrong_N)]

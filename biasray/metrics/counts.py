@@ -60,7 +60,7 @@ METRICS: dict[str, Metric] = {}
 
 
 def metric(title: str, lower_is_better: bool = False) -> Callable[[Callable[[Counts], Floats]], Callable[[Counts], Floats]]:
-    """Register a function of Counts under its own name."""
+    """Register a function of Counts with values in [0, 1] under its own name."""
 
     def register(compute: Callable[[Counts], Floats]) -> Callable[[Counts], Floats]:
         name = compute.__name__

@@ -70,9 +70,11 @@ def demographic_parity(counts: Counts) -> Floats:
 
 @metric("equal opportunity difference", lower_is_better=True)
 def equal_opportunity(counts: Counts) -> Floats:
-    """Largest difference between bias values in the accuracy of the last class (for two classes: of the positives).
+    """Largest difference between bias values in the accuracy of the positives, the second of two classes; NaN for more.
 
-    For two classes this is fairlearn's `equal_opportunity_difference` (Hardt, Price, Srebro 2016).
+    fairlearn's `equal_opportunity_difference` (Hardt, Price, Srebro 2016).
     """
+    if counts.predicted.shape[-1] != 2:
+        return np.full(counts.predicted.shape[:-3], np.nan)
     last = counts.group_accuracy[..., -1, :]
     return np.asarray(np.fmax.reduce(last, -1) - np.fmin.reduce(last, -1))

@@ -1,8 +1,10 @@
 """The Ray Data importer against one process that decodes, resizes and writes the same Parquet with Pillow."""
 
+import io
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,20 +42,23 @@ def main(config: Config) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as top:
         faces = Path(top) / "UTKFace"
         write_faces(faces, config)
-        alone = single_process(faces, Path(top) / "alone", config.size)
-        began = time.perf_counter()
-        with tqdm(desc="Ray Data", unit=" images") as bar:
-            manifest = import_data("utkface", str(faces), f"{top}/ray", config.size, progress=bar.update)
-        ray, peak = time.perf_counter() - began, peak_of_workers()
+        plain = single_process(faces, Path(top) / "plain", config.size, pillow)
+        ours = single_process(faces, Path(top) / "ours", config.size, decode)
+        first, _ = ray_data(faces, f"{top}/first", config.size)  # starts Ray Data's own actors and imports in the workers
+        again, manifest = ray_data(faces, f"{top}/again", config.size)
+        peak = peak_of_workers()
     cores = os.cpu_count() or 1
     result = {
         "about": about(),
         "images": config.images,
         "cores": cores,
-        "single_process_images_per_second": config.images / alone,
-        "ray_data_images_per_second": config.images / ray,
-        "ratio": alone / ray,
-        "ratio_per_core": alone / ray / cores,
+        "pillow_loop_images_per_second": config.images / plain,
+        "loop_with_our_decoder_images_per_second": config.images / ours,
+        "first_import_after_ray_init_images_per_second": config.images / first,
+        "second_import_images_per_second": config.images / again,
+        "first_import_to_pillow_loop_per_core": plain / first / cores,
+        "second_import_to_pillow_loop_per_core": plain / again / cores,
+        "second_import_to_loop_with_our_decoder_per_core": ours / again / cores,
         "bytes_per_image_decoded": config.size**2 * 3,
         "bytes_per_image_in_parquet": sum(s["bytes"] for s in manifest["shards"]) / config.images,
         "peak_bytes_of_a_worker": peak,
@@ -61,6 +66,14 @@ def main(config: Config) -> dict[str, Any]:
     storage.write_json(config.out, result)
     print("\n".join(f"{k}: {v:,.3g}" if isinstance(v, float) else f"{k}: {v}" for k, v in result.items() if k != "about"))
     return result
+
+
+def ray_data(source: Path, out: str, size: int) -> tuple[float, dict[str, Any]]:
+    """Seconds of an import, and its manifest."""
+    began = time.perf_counter()
+    with tqdm(desc="Ray Data", unit=" images") as bar:
+        manifest = import_data("utkface", str(source), out, size, progress=bar.update)
+    return time.perf_counter() - began, manifest
 
 
 def peak_of_workers() -> int:
@@ -92,15 +105,21 @@ def write_faces(folder: Path, config: Config) -> None:
         (folder / f"{20 + k % 60}_{k % 2}_{k % 5}_{10**16 + k}.jpg.chip.jpg").write_bytes(data)
 
 
-def single_process(source: Path, out: Path, size: int) -> float:
-    """Seconds of a plain loop over the same files: decode, resize, and Parquet files of as many rows."""
+def pillow(encoded: bytes, size: int, mode: str) -> np.ndarray:
+    """Decode and resize as one writes it by hand."""
+    image = Image.open(io.BytesIO(encoded)).convert(mode)
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def single_process(source: Path, out: Path, size: int, decoder: Callable[[bytes, int, Any], np.ndarray]) -> float:
+    """Seconds of a loop over the same files: decode, resize, and Parquet files of as many rows."""
     out.mkdir()
     step = slice_rows(size, 3)
     files = sorted(source.iterdir())
     began = time.perf_counter()
     for start in tqdm(range(0, len(files), step), desc="single process"):
         part = files[start : start + step]
-        images = [decode(file.read_bytes(), size, "RGB").tobytes() for file in part]
+        images = [decoder(file.read_bytes(), size, "RGB").tobytes() for file in part]
         table = pa.table({"id": [f.name for f in part], "image": pa.array(images, pa.binary(size * size * 3))})
         pq.write_table(table, out / f"{start}.parquet", compression="zstd", use_dictionary=False, write_statistics=False)
     return time.perf_counter() - began

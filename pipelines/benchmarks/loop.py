@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 from biasray import methods, networks, storage
 from biasray.contract import Labels
-from biasray.data.resident import Resident
 from biasray.experiment import fast_precision
 from biasray.loop import Place, Plan, Tick, train
 from biasray.predict import Precision, autocast
 from biasray.recipe import Recipe
+from biasray.resident import Resident
 from pipelines.cli import about, run
 
 CPU = torch.device("cpu")

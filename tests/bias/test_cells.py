@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from biasray.bias.agreement import agreement, balance
-from biasray.bias.cells import balanced, cells, choose, exact, group_ratio
+from biasray.bias.cells import balanced, cells, choose, group_ratio
 from biasray.bias.colour import coloured
 from biasray.bias.subset import shuffle_targets, subset
 from biasray.random import rng
@@ -29,23 +29,23 @@ def test_cells_of_small_integer_codes_do_not_overflow() -> None:
 
 
 def test_exact_gives_just_what_is_asked_and_nothing_of_other_cells() -> None:
-    got = exact(table(HAVE), {(0, 0): 30, (1, 1): 20, (1, 0): 10}, rng(0))
+    got = choose(table(HAVE), {(0, 0): 30, (1, 1): 20, (1, 0): 10}, rng(0))
     np.testing.assert_array_equal(cells(got, 2, 2), [[30, 0], [10, 20]])
 
 
 def test_exact_of_a_table_of_two_rows() -> None:
-    got = exact(pd.DataFrame({"target": [0, 1], "bias": [1, 0]}), {(0, 1): 1}, rng(0))
+    got = choose(pd.DataFrame({"target": [0, 1], "bias": [1, 0]}), {(0, 1): 1}, rng(0))
     assert got.to_dict("records") == [{"target": 0, "bias": 1}]
 
 
 def test_exact_refuses_with_how_far_short_every_cell_is() -> None:
     with pytest.raises(ValueError, match="Ask for fewer") as caught:
-        exact(table(HAVE), {(0, 0): 3000, (1, 1): 60, (1, 0): 31}, rng(0))
+        choose(table(HAVE), {(0, 0): 3000, (1, 1): 60, (1, 0): 31}, rng(0))
     assert "target 0 with bias 0: 3,000 wanted, 90 there; target 1 with bias 0: 31 wanted, 30 there" in str(caught.value)
 
 
 def test_exact_nearest_takes_all_that_there_is() -> None:
-    got = exact(table(HAVE), {(0, 0): 3000, (1, 0): 10}, rng(0), nearest=True)
+    got = choose(table(HAVE), {(0, 0): 3000, (1, 0): 10}, rng(0), nearest=True)
     np.testing.assert_array_equal(cells(got, 2, 2), [[90, 0], [10, 0]])
 
 
@@ -110,7 +110,7 @@ MAKERS = {
     "agreement": lambda t, r: agreement(t, 2, 2, 0.8, r),
     "balance": lambda t, r: balance(t, 2, 2, 0.5, r),
     "balanced": lambda t, r: balanced(t, 2, 2, r),
-    "exact": lambda t, r: exact(t, {(0, 1): 7, (1, 1): 9}, r),
+    "exact": lambda t, r: choose(t, {(0, 1): 7, (1, 1): 9}, r),
     "group_ratio": lambda t, r: group_ratio(t, {0: 0.3, 1: 0.7}, 50, r),
     "coloured": lambda t, r: coloured(t, 2, 0.9, r),
     "shuffle_targets": lambda t, r: shuffle_targets(t, 0.5, r, bias=1),

@@ -16,12 +16,14 @@ from biasray.data.importing import (
     describe,
     duplicates,
     finished,
-    gather,
     images_of,
     make_shard,
     read_shard,
     slice_rows,
     split_of,
+)
+from biasray.data.importing import (
+    labels as labels_of,
 )
 
 
@@ -60,10 +62,10 @@ def make(source: str, out: Path, rows: slice = slice(None), number: int = 0) -> 
 def test_a_shard_holds_every_image_and_label_of_its_slice(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in")
     shard = make(source, tmp_path / "out")
-    table = read_shard(str(tmp_path / "out"), shard.file)
+    table = read_shard(str(tmp_path / "out"), shard.file, images=True)
     assert (shard.rows, shard.set_aside, len(table)) == (10, [], 10)
     assert shard.bytes == storage.size(storage.join(str(tmp_path / "out"), "shards", shard.file))
-    labels = gather(str(tmp_path / "out"), [shard])
+    labels = labels_of(str(tmp_path / "out"), [shard.file])
     assert list(labels["id"]) == Folder().index(source).rows["id"].tolist()
     assert (labels["label"] == labels["id"].str[0]).all()
     images = images_of(table, (3, 8, 8))
@@ -82,8 +84,8 @@ def test_what_cannot_be_read_is_set_aside_with_its_reason(tmp_path: Path) -> Non
     assert shard.rows == 7
     assert [file for file, _ in shard.set_aside] == ["a-0.png", "a-4.png", "b-3.png"]
     assert all(reason for _, reason in shard.set_aside)
-    left = gather(str(tmp_path / "out"), [shard])
-    images = images_of(read_shard(str(tmp_path / "out"), shard.file), (3, 8, 8))
+    left = labels_of(str(tmp_path / "out"), [shard.file])
+    images = images_of(read_shard(str(tmp_path / "out"), shard.file, images=True), (3, 8, 8))
     row = list(left["id"]).index("b-5.png")
     np.testing.assert_array_equal(images[row], np.asarray(Image.open(Path(source) / "b-5.png")))
 
@@ -96,9 +98,9 @@ def test_a_slice_of_which_nothing_can_be_read_is_an_empty_shard(tmp_path: Path) 
     empty = make_shard(Folder(), source, rows[rows["id"].isin(["a-0.png", "b-1.png", "a-2.png"])], 0, 8, out)
     full = make_shard(Folder(), source, rows[rows["id"].isin(["b-3.png", "a-4.png", "b-5.png"])], 1, 8, out)
     assert (empty.rows, full.rows) == (0, 3)
-    assert images_of(read_shard(out, empty.file), (3, 8, 8)).shape == (0, 8, 8, 3)
-    assert len(gather(out, [empty, full])) == 3
-    assert finished(out) == {0: empty, 1: full}
+    assert images_of(read_shard(out, empty.file, images=True), (3, 8, 8)).shape == (0, 8, 8, 3)
+    assert len(labels_of(out, [empty.file, full.file])) == 3
+    assert finished(out) == {1: full}  # the other may be mended, and is made again
 
 
 def test_the_same_slice_gives_the_same_file_name_bad_images_and_all(tmp_path: Path) -> None:
@@ -109,7 +111,6 @@ def test_the_same_slice_gives_the_same_file_name_bad_images_and_all(tmp_path: Pa
 
 def test_finished_shards_are_found_as_they_were_made(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in")
-    (tmp_path / "in" / "b-3.png").write_bytes(b"hello")
     made = {n: make(source, tmp_path / "out", slice(5 * n, 5 * n + 5), n) for n in (1, 0)}
     (tmp_path / "out" / "shards" / ".00002-half.parquet.123").write_bytes(b"left by a killed writer")
     assert finished(str(tmp_path / "out")) == made
@@ -125,7 +126,7 @@ def test_one_damaged_byte_is_found_and_the_shard_made_again(tmp_path: Path, shar
     at = int(len(whole) * share)
     file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     with pytest.raises(ValueError, match="is damaged: delete it and import again"):
-        read_shard(out, shards[1].file)
+        read_shard(out, shards[1].file, images=True)
     assert finished(out) == {0: shards[0]}
     assert not file.exists()
     assert make(source, tmp_path / "out", slice(5, 10), 1) == shards[1]
@@ -154,7 +155,7 @@ def test_the_split_of_an_image_follows_from_its_bytes_not_its_name_or_place(tmp_
     for i, file in enumerate(sorted(Path(source).iterdir(), reverse=True)):
         (tmp_path / "renamed" / f"z-{i}.png").write_bytes(file.read_bytes())
     first, second = (
-        gather(str(tmp_path / out), [make(folder, tmp_path / out)]).set_index("hash")["split"]
+        labels_of(str(tmp_path / out), [make(folder, tmp_path / out).file]).set_index("hash")["split"]
         for out, folder in (("one", source), ("two", str(tmp_path / "renamed")))
     )
     assert first.nunique() == 3
@@ -165,7 +166,7 @@ def test_the_split_of_an_image_follows_from_its_bytes_not_its_name_or_place(tmp_
 def test_a_given_test_split_is_kept(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in", 40)
     rows = Folder().index(source).rows.assign(split=["test"] * 10 + ["train"] * 30)
-    labels = gather(str(tmp_path / "out"), [make_shard(Folder(), source, rows, 0, 8, str(tmp_path / "out"))])
+    labels = labels_of(str(tmp_path / "out"), [make_shard(Folder(), source, rows, 0, 8, str(tmp_path / "out")).file])
     assert (labels["split"][:10] == "test").all()
     assert set(labels["split"][10:]) == {"train", "validation"}
 
@@ -226,7 +227,7 @@ def imported(tmp_path: Path) -> tuple[str, pd.DataFrame, np.ndarray]:
         "duplicates": [["a-2.png", "why"], ["b-9.png", "why"]],
     }
     storage.write_json(storage.join(str(out), "manifest.json"), manifest)
-    names = gather(str(out), shards)
+    names = labels_of(str(out), [s.file for s in shards])
     pixels = {name: np.asarray(Image.open(Path(source) / name)) for name in names["id"]}
     kept = names[~names["id"].isin(["a-2.png", "b-9.png"])].reset_index(drop=True)
     return str(out), kept, np.stack([pixels[name] for name in kept["id"]])

@@ -73,7 +73,7 @@ def test_faces_with_blanks_in_their_names_are_imported(faces: Path, tmp_path: Pa
     rows = UTKFace().index(source).rows
     shard = importing.make_shard(UTKFace(), source, rows, 0, 16, out)
     assert (shard.set_aside, shard.rows) == ([], len(rows))
-    assert importing.images_of(importing.read_shard(out, shard.file), (3, 16, 16)).std() > 10
+    assert importing.images_of(importing.read_shard(out, shard.file, images=True), (3, 16, 16)).std() > 10
 
 
 def test_a_folder_without_faces_is_not_utkface(tmp_path: Path) -> None:

@@ -134,3 +134,25 @@ def test_a_wrong_source_is_refused_in_one_sentence_before_anything_is_written(
     with pytest.raises(ValueError, match=says):
         import_data(name, str(empty / source), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_mended_file_is_read_by_the_next_import(faces: Path, tmp_path: Path, local_ray: None) -> None:
+    broken = sorted(faces.iterdir())[0]
+    good = broken.read_bytes()
+    broken.write_bytes(good[:200])
+    assert import_data("utkface", str(faces), str(tmp_path / "out"), size=16)["set_aside"]
+    broken.write_bytes(good)
+    assert not import_data("utkface", str(faces), str(tmp_path / "out"), size=16)["set_aside"]
+    assert broken.name in set(data.load(str(tmp_path / "out")).examples["id"])
+
+
+def test_a_worker_that_cannot_write_ends_the_import_with_its_sentence(faces: Path, tmp_path: Path, local_ray: None) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/import.json").write_text("{}")
+    with pytest.raises(ValueError, match="holds another import"):
+        import_data("utkface", str(faces), str(tmp_path / "out"), size=16)
+    import_data("utkface", str(faces), str(tmp_path / "other"), size=16)
+    (tmp_path / "out/import.json").write_bytes((tmp_path / "other/import.json").read_bytes())
+    (tmp_path / "out/shards").symlink_to("/proc/1")  # a folder in which nobody can write
+    with pytest.raises(ValueError, match=r"^Cannot write .*shards/00000-.*choose another place"):
+        import_data("utkface", str(faces), str(tmp_path / "out"), size=16)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from biasray import methods
 from biasray.contract import Batch, Labels, Method
-from biasray.data.resident import Resident
 from biasray.random import generator
+from biasray.resident import Resident
 from tests.methods_by_hand import cross_entropy, drive, linear, random_batches
 
 ETA, LR = 0.7, 0.3

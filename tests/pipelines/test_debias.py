@@ -93,6 +93,15 @@ def test_settings_come_as_json_text_or_as_a_file(tmp_path: Path) -> None:
     ("fields", "says"),
     [
         ({"settings": '{"lff": {"p": 1}}'}, "lff has no setting 'p'; it has: q, alpha"),
+        ({"settings": '{"lff": {"q": "high"}}'}, "'q' of lff cannot be 'high'; it is a number"),
+        ({"settings": '{"lff": {"q": -1}}'}, "'q' of lff cannot be -1"),
+        ({"methods": ("jtt",), "settings": '{"jtt": {"identify": 1.5}}'}, "a whole number or null"),
+        ({"methods": ("jtt",), "settings": '{"jtt": {"identify": 0}}'}, "at least 1 epoch"),
+        ({"compute": Compute(threads=0)}, "--threads must be at least 1"),
+        ({"task": Task(data="digits", agreement=0.9, colour_std=-1.0)}, "--colour-std must be 0 or more"),
+        ({"task": Task(data="digits", agreement=0.9, examples=0)}, "0 training examples cannot be had"),
+        ({"settings": "tests"}, "cannot be read"),
+        ({"out": "README.md"}, "cannot be listed|Cannot write|cannot be read"),
         ({"settings": '{"jtt": {}}'}, "not among --methods"),
         ({"settings": "nowhere.json"}, "no settings file nowhere.json"),
         ({"settings": "{"}, "is not JSON"),
@@ -107,8 +116,9 @@ def test_settings_come_as_json_text_or_as_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(fields: dict[str, object], says: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=says) as raised:
         debias.main(config(tmp_path / "out", **fields))
+    assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()
 
 

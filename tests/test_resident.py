@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from biasray.data.resident import Resident
+from biasray.resident import Resident
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (20, 5, 6, 1), dtype=np.uint8)
