@@ -118,8 +118,8 @@ def claim(out: str, cells: list[Experiment]) -> None:
     there = storage.read_json(file)
     if [e["hash"] for e in there] == [e["hash"] for e in mine]:
         return
-    pairs = zip(there, mine, strict=False)
-    one, other = next(((flat(a), flat(b)) for a, b in pairs if a["hash"] != b["hash"]), ({}, {}))
+    same = [(a, b) for a in there for b in mine if (a["method"], a["seed"]) == (b["method"], b["seed"])]
+    one, other = next(((flat(a), flat(b)) for a, b in same if a["hash"] != b["hash"]), ({}, {}))
     differ = "; ".join(f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k])
     raise ValueError(f"{out} holds another comparison ({differ or 'other methods or seeds'}); give another --out.")
 

@@ -5,6 +5,7 @@ killed import goes on where it stopped. The engine maps `make_shard` over the sl
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from biasray.data.adapter import Adapter, Remark
 from biasray.data.dataset import OWN_COLUMNS, SPLITS
 from biasray.data.decode import decode
 
+_NAME = re.compile(r"\d{5}-[0-9a-f]{16}\.parquet")
 _SLICE_BYTES, _SLICE_ROWS = 1 << 25, 4096
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 
@@ -98,7 +100,7 @@ def finished(out: str) -> dict[int, Shard]:
     been mended since.
     """
     shards = {}
-    for file in storage.names(storage.join(out, "shards")):
+    for file in filter(_NAME.fullmatch, storage.names(storage.join(out, "shards"))):
         try:
             table = read_shard(out, file, images=False)
             whole = not json.loads(table.schema.metadata[b"set_aside"])
