@@ -120,8 +120,9 @@ def claim(out: str, cells: list[Experiment]) -> None:
         return
     same = [(a, b) for a in there for b in mine if (a["method"], a["seed"]) == (b["method"], b["seed"])]
     one, other = next(((flat(a), flat(b)) for a, b in same if a["hash"] != b["hash"]), ({}, {}))
-    differ = "; ".join(f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k])
-    raise ValueError(f"{out} holds another comparison ({differ or 'other methods or seeds'}); give another --out.")
+    differ = [f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k]]
+    said = "; ".join(differ[:3]) or "other methods or seeds"
+    raise ValueError(f"{out} holds another comparison ({said}); give another --out.")
 
 
 def flat(fields: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Config:
 
 
 def main(config: Config) -> None:
-    with tqdm(desc=f"import {config.name}", unit=" images", mininterval=0.5) as bar:
+    with tqdm(desc=f"import {config.name}", unit=" images", mininterval=0.5, delay=1) as bar:
         manifest = import_data(config.name, config.source, config.out, config.size, config.most_set_aside, bar.update, about())
     splits = ", ".join(f"{n:,} {split}" for split, n in manifest["splits"].items())
     print(f"{config.out}: {splits}; images {' x '.join(map(str, manifest['shape']))}.")
