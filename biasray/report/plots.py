@@ -94,7 +94,7 @@ def curves(history: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> str:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel(label)
             axes.set_ylim(0, 100)
-        left.legend(frameon=False, loc="lower right")
+        left.legend(ncols=len(history), frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
         return svg(figure)
 
 
