@@ -23,9 +23,10 @@ from biasray.experiment import Experiment
 from biasray.loop import SCAN, Place, Plan, Tick, train
 from biasray.predict import predict
 from biasray.resident import Resident
-from biasray.world import Alone
+from biasray.world import Alone, World
 
 DONE = "done.json"
+ALONE = Alone()
 
 
 def run(
@@ -35,11 +36,13 @@ def run(
     device: torch.device,
     progress: Callable[[Tick], None] = lambda tick: None,
     save_seconds: float = 30.0,
+    world: World = ALONE,
 ) -> dict[str, Any]:
     """Train and test one experiment, or go on where its folder left off; a finished one is only read.
 
     Leaves `predictions.parquet` (id, target, bias, predicted, p_0 ...), `network.safetensors` with
-    `network.json`, and last `done.json`, which is returned: history and seconds.
+    `network.json`, and last `done.json`, which is returned: history and seconds. Each worker of `world` calls this; the
+    first one writes.
     """
     if storage.exists(storage.join(folder, DONE)):
         done: dict[str, Any] = storage.read_json(storage.join(folder, DONE))
@@ -52,19 +55,23 @@ def run(
         "validation": resident(dataset, prepared, "validation", device, experiment),
     }
     plan = Plan(recipe=experiment.recipe, seed=experiment.seed, precision=experiment.precision, select=experiment.select)
-    place = Place(folder=folder, device=device, save_seconds=save_seconds, progress=progress)
+    place = Place(folder=folder, world=world, device=device, save_seconds=save_seconds, progress=progress)
     method, history = train(lambda: build(experiment, prepared), tables, plan, place)
     test = resident(dataset, prepared, "test", device, experiment)
     batch = SCAN * experiment.recipe.batch
-    seen = predict(method.predict, test, batch, Alone(), device, experiment.precision)
-    table = prepared.tables["test"][["id", "target", "bias"]].assign(predicted=seen.logits_NK.argmax(1).numpy())
-    _publish(folder, method, experiment, table, seen.logits_NK.softmax(1).numpy())
+    seen = predict(method.predict, test, batch, world, device, experiment.precision)
+    made = {"device": str(device), "workers": world.size, "threads": torch.get_num_threads(), "torch": torch.__version__}
     result = {
         "experiment": experiment.fingerprint(),
         "history": history,
         "seconds": time.monotonic() - began,  # since the last start
-        "made": {"device": str(device), "threads": torch.get_num_threads(), "torch": torch.__version__},
+        "ended": time.time(),  # seconds since 1970
+        "made": made,
     }
+    if world.rank:
+        return result
+    table = prepared.tables["test"][["id", "target", "bias"]].assign(predicted=seen.logits_NK.argmax(1).numpy())
+    _publish(folder, method, experiment, table, seen.logits_NK.softmax(1).numpy())
     storage.write_json(storage.join(folder, DONE), result)
     storage.delete(storage.join(folder, "state.pt"))
     return result
@@ -92,12 +99,14 @@ def resident(
 ) -> Resident:
     """One split of the prepared task in memory; without `bias` its bias labels are not even there to be read."""
     table = prepared.tables[split]
+    row_N = table["row"].to_numpy()
     return Resident(
-        dataset.images(table["row"].to_numpy()),
+        dataset.images(row_N) if dataset.store is None else dataset.store,
         table["target"].to_numpy(),
         table["bias"].to_numpy() if bias else None,
         len(prepared.biases),
         table[RGB].to_numpy() if "red" in table else None,
+        None if dataset.store is None else row_N,
         device,
         torch.float64 if experiment.precision == "float64" else torch.float32,
     )

@@ -41,7 +41,12 @@ class Compute:
     device: str = "auto"
     """auto (a GPU where there is one), cpu, or cuda:K."""
     threads: int | None = None
-    """Torch threads on the CPU. Default: one per core. Bit-identical repeats need the same number."""
+    """Torch threads on the CPU. Default: one where cells run side by side, all cores for a single one. Bit-identical
+    repeats need the same number."""
+    workers: int = 1
+    """Workers that share each training, by Ray Train."""
+    min_workers: int | None = None
+    """Go on with as few workers as this while machines are missing. Default: wait for all."""
 
     def start(self) -> torch.device:
         """Set torch's threads and return the device; raises ValueError for one that is not there."""
@@ -146,8 +151,10 @@ def resolved(
 
 def fast_precision(network: str, device: torch.device) -> Precision:
     """bf16 where the hardware has it and the network gains by it: the multi-layer perceptron is too small to."""
-    gpu = device.type == "cuda"
-    fast = torch.cuda.is_bf16_supported() if gpu else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if device.type == "cuda":  # those of a cluster that cannot be asked from here are taken to know bf16
+        fast = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
+    else:
+        fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return "bf16" if fast and network != "mlp" else "float32"
 
 

@@ -1,5 +1,9 @@
-"""A table whose images stay in memory, the canonical way in: any row at any time. Axes: N row, B example, C H W."""
+"""A table whose images stay in memory, the canonical way in: any row at any time.
 
+Axes: I image of the store, N row, B example of a batch, C H W.
+"""
+
+import warnings
 from typing import final
 
 import numpy as np
@@ -15,23 +19,32 @@ from biasray.data.dataset import Images
 class Resident(Table):
     """uint8 images as stored, turned into float in [0, 1], channels last, as they are fetched.
 
-    With `colour_N3`, grey images are multiplied by each example's colour, red green blue on [0, 1].
+    Row n shows image n, or `place_N[n]` of a store that may be shared with other tables and processes: on the CPU it is
+    not copied. With `colour_N3`, grey images are multiplied by each example's colour, red green blue on [0, 1].
     """
 
     def __init__(
         self,
-        image_NHWC: Images,
+        image_IHWC: Images,
         target_N: NDArray[np.int64],
         bias_N: NDArray[np.int64] | None = None,
         biases: int = 0,
         colour_N3: NDArray[np.float64] | None = None,
+        place_N: NDArray[np.int64] | None = None,
         device: torch.device = torch.device("cpu"),
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        assert len(image_NHWC) == len(target_N)
-        assert colour_N3 is None or image_NHWC.shape[3] == 1
+        place_N = np.arange(len(image_IHWC)) if place_N is None else place_N
+        assert len(place_N) == len(target_N)
+        assert colour_N3 is None or image_IHWC.shape[3] == 1
         assert bias_N is None or ((bias_N >= 0) & (bias_N < biases)).all()  # or groups would collide
-        self.image_NHWC = torch.from_numpy(image_NHWC).to(device)
+        if device.type == "cpu":
+            with warnings.catch_warnings(action="ignore"):  # a shared store is read-only, and a table only reads
+                self.image_IHWC = torch.from_numpy(image_IHWC)
+            self.place_N = torch.tensor(place_N)
+        else:
+            self.image_IHWC = torch.from_numpy(image_IHWC[place_N]).to(device)
+            self.place_N = torch.arange(len(place_N), device=device)
         self.target_N = torch.tensor(target_N, device=device)
         self.bias_N = None if bias_N is None else torch.tensor(bias_N, device=device)
         self.scale_N3 = None if colour_N3 is None else torch.from_numpy(colour_N3 / 255).to(device, dtype)
@@ -41,7 +54,7 @@ class Resident(Table):
         return len(self.target_N)
 
     def fetch(self, index_B: Tensor, key_B: Tensor) -> Batch:
-        pixel_BHWC = self.image_NHWC[index_B]
+        pixel_BHWC = self.image_IHWC[self.place_N[index_B]]
         if self.scale_N3 is None:
             image_BHWC = pixel_BHWC.to(self.dtype).mul_(1 / 255)
         else:

@@ -88,6 +88,13 @@ def delete(uri: str) -> None:
         system.delete_file(path)
 
 
+def delete_folder(uri: str) -> None:
+    """Delete a folder and all in it, if it is there."""
+    system, path = locate(uri)
+    if exists(uri):
+        system.delete_dir(path)
+
+
 def read_json(uri: str) -> Any:
     return json.loads(read(uri))
 

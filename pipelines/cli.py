@@ -4,7 +4,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -28,15 +28,19 @@ def run(config: type[C], main: Callable[[C], Any]) -> None:
         sys.exit(130)
 
 
-def about(device: str = "CPU") -> dict[str, Any]:
-    """What a result carries so that it can be repeated: command, versions, hardware, date."""
+def about(made: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """What a result carries so that it can be repeated: command, versions, hardware, date.
+
+    `made` is what each cell says of the device, workers and threads that it ran on.
+    """
     script = sys.modules["__main__"].__spec__
     command = ["python", "-m", script.name, *sys.argv[1:]] if script else sys.argv
+    ran = {f"{m['device']}, {m['workers']} x {m['threads']} threads" for m in made}
     packages = {name: version(name) for name in ("torch", "torchvision", "ray", "numpy", "pyarrow")}
     return {
         "command": shlex.join(command),
         "versions": {"python": platform.python_version(), **packages},
-        "hardware": f"{processor()}, {os.cpu_count()} cores, on {device}",
+        "hardware": "; ".join([f"{processor()}, {os.cpu_count()} cores", *sorted(ran)]),
         "date": date.today().isoformat(),
     }
 

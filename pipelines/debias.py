@@ -2,18 +2,23 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from biasray import cell, data, storage
 from biasray.bias.task import Prepared, Task, prepare
 from biasray.data.dataset import DataSet
+from biasray.engine import cluster
+from biasray.engine.cells import run_cells
 from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, names, resolved
 from biasray.report import headline, page, results
 from pipelines.cli import about, run
+from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
+from pipelines.tracking import start
+
+FILES = ("report.html", "results.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,34 +45,74 @@ class Config:
     300,000 images), paper 3 x 100."""
     out: str | None = None
     """Folder or URI of the results. Default: runs/debias-HASH."""
+    tracking: str | None = None
+    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 def main(config: Config) -> str:
     """Run a comparison; returns the folder of its results."""
-    device = config.compute.start()
+    refuse_relative("--out", config.out)
+    if config.task.data not in data.built_in():
+        refuse_relative("--data", config.task.data)
+    device = cluster.device(config.compute)
     dataset = data.load(config.task.data)
     cells = experiments(config, dataset, device)
-    out = config.out or f"runs/debias-{storage.fingerprint([e.fingerprint() for e in cells])}"
+    fingerprint = storage.fingerprint([e.fingerprint() for e in cells])
+    name = config.out or f"runs/debias-{fingerprint}"
+    out = storage.absolute(name)  # workers have other working directories
     first = prepare(dataset, cells[0].task, config.seed)
     for other in cells[1:]:
         if other.seed != config.seed and other.method == cells[0].method:
             prepare(dataset, other.task, other.seed)  # refuse what cannot be had before any training starts
     claim(out, cells)
-    print(plan(cells, dataset, first, out))
-    done = []
-    for experiment in cells:
-        progress = Progress(f"{experiment.method}, seed {experiment.seed}")
-        done.append(cell.run(experiment, dataset, folder(out, experiment), device, progress))
-        progress.close()
-    rows = gather(out, cells, done, first)
-    told = about(f"{device}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device))
-    storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
-    storage.write(
-        storage.join(out, "report.html"), page.render(rows, [dataclasses.asdict(e) for e in cells], done, first, told).encode()
-    )
-    print(headline.text(rows))
-    print(f"\n{out}/report.html and results.json hold the rest.")
+    records = start(config.tracking, f"debias {dataset.name}", fingerprint, flat(dataclasses.asdict(config)))
+    print(plan(cells, dataset, first, name))
+    folders = [storage.join(out, "cells", f"{e.method}-{e.seed}") for e in cells]
+
+    def record(number: int) -> None:
+        if records:
+            e, folder = cells[number], folders[number]
+            done = storage.read_json(storage.join(folder, cell.DONE))
+            records.cell(f"{e.method}, seed {e.seed}", flat(dataclasses.asdict(e)), e.fingerprint(), done, folder)
+
+    with Progress() as progress:
+        failed = run_cells(cells, dataset, folders, config.compute, storage.join(out, "ray"), progress, record)
+    rows = conclude(out, cells, folders, first, {cells[number].method for number in failed})
+    if rows:
+        print(headline.text(rows))
+        print(f"\n{name}/report.html and results.json hold the rest.")
+    if records:
+        means = {f"{r['method']}/{r['metric']}": r["value"] for r in rows if r["group"] == "all"}
+        print(records.close(means, out, ["config.json", *(FILES if rows else [])], bool(failed)))
+    if failed:
+        said = [f"{cells[number].method}, seed {cells[number].seed}: {sentence}" for number, sentence in failed.items()]
+        raise ValueError("\n".join([*said, "Of methods that failed nothing is shown; the same command tries them again."]))
     return out
+
+
+def conclude(
+    out: str, cells: Sequence[Experiment], folders: Sequence[str], first: Prepared, failed: Set[str]
+) -> list[results.Row]:
+    """Write results.json and report.html of the methods that were trained with all their seeds; returns their rows.
+
+    `first` is the prepared task of the first seed.
+    """
+    whole = [(e, folder) for e, folder in zip(cells, folders, strict=True) if e.method not in failed]
+    if not whole:
+        return []
+    done = [storage.read_json(storage.join(folder, cell.DONE)) for _, folder in whole]
+    found = []
+    for method in dict.fromkeys(e.method for e, _ in whole):
+        mine = [(e, folder, d) for (e, folder), d in zip(whole, done, strict=True) if e.method == method]
+        setting = ", ".join(f"{k}={v}" for k, v in mine[0][0].settings.items())
+        predictions = [cell.predictions(folder) for _, folder, _ in mine]
+        found.append(results.outcome(method, setting, predictions, first.cells("train"), [d["seconds"] for *_, d in mine]))
+    rows = results.rows(cells[0].data_name, found, first.targets, first.biases, first.aligned)
+    told = about([d["made"] for d in done])
+    storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
+    html = page.render(rows, [dataclasses.asdict(e) for e, _ in whole], done, first, told)
+    storage.write(storage.join(out, "report.html"), html.encode())
+    return rows
 
 
 def experiments(config: Config, dataset: DataSet, device: Any) -> list[Experiment]:
@@ -102,37 +147,6 @@ def read_settings(given: str | None) -> dict[str, dict[str, Any]]:
     return found
 
 
-def folder(out: str, experiment: Experiment) -> str:
-    return storage.join(out, "cells", f"{experiment.method}-{experiment.seed}")
-
-
-def claim(out: str, cells: list[Experiment]) -> None:
-    """Make the out folder this comparison's own, or see that it already is."""
-    file = storage.join(out, "config.json")
-    mine = json.loads(json.dumps([{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells]))
-    if not storage.exists(file):
-        if storage.names(out):
-            raise ValueError(f"{out} is not empty and holds no comparison; give another --out.")
-        storage.write_json(file, mine)
-        return
-    there = storage.read_json(file)
-    if [e["hash"] for e in there] == [e["hash"] for e in mine]:
-        return
-    same = [(a, b) for a in there for b in mine if (a["method"], a["seed"]) == (b["method"], b["seed"])]
-    one, other = next(((flat(a), flat(b)) for a, b in same if a["hash"] != b["hash"]), ({}, {}))
-    differ = [f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k]]
-    said = "; ".join(differ[:3]) or "other methods or seeds"
-    raise ValueError(f"{out} holds another comparison ({said}); give another --out.")
-
-
-def flat(fields: dict[str, Any]) -> dict[str, Any]:
-    """Nested fields by their own names."""
-    out: dict[str, Any] = {}
-    for name, value in fields.items():
-        out |= flat(value) if isinstance(value, dict) else {name: value}
-    return out
-
-
 def plan(cells: list[Experiment], dataset: DataSet, prepared: Prepared, out: str) -> str:
     """What is about to happen, in full."""
     first, methods = cells[0], list(dict.fromkeys(e.method for e in cells))
@@ -147,18 +161,6 @@ def plan(cells: list[Experiment], dataset: DataSet, prepared: Prepared, out: str
         fields = ", ".join(f"{k} {v}" for k, v in e.settings.items()) or "no settings of its own"
         lines.append(f"{method}: {fields}; {e.epochs} epochs, {e.recipe.optimiser} {e.recipe.lr:g}, batch {e.recipe.batch}")
     return "\n".join([*lines, f"out: {out}\n"])
-
-
-def gather(out: str, cells: list[Experiment], done: list[dict[str, Any]], first: Prepared) -> list[results.Row]:
-    """Rows of all finished cells; `first` is the prepared task of the first seed."""
-    found = []
-    for method in dict.fromkeys(e.method for e in cells):
-        mine = [(e, d) for e, d in zip(cells, done, strict=True) if e.method == method]
-        setting = ", ".join(f"{k}={v}" for k, v in mine[0][0].settings.items())
-        predictions = [cell.predictions(folder(out, e)) for e, _ in mine]
-        seconds = [d["seconds"] for _, d in mine]
-        found.append(results.outcome(method, setting, predictions, first.cells("train"), seconds))
-    return results.rows(cells[0].data_name, found, first.targets, first.biases, first.aligned)
 
 
 if __name__ == "__main__":

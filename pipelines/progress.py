@@ -1,27 +1,36 @@
-"""Training progress as one line that updates."""
+"""Progress of all cells as one line that updates."""
 
 import sys
 import time
+from typing import Any
 
 from tqdm import tqdm
 
-from biasray.loop import Tick
+from biasray.engine.cells import Status
 
 
 class Progress:
-    """One line that updates with what is done, the rate and the time left."""
+    """One line that updates with cells and epochs done, the rate and the time left."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self) -> None:
         layout = "{desc}  {n:.1f}/{total:.0f} epochs  {postfix}  {elapsed}, {remaining} left"
-        self.bar = tqdm(desc=title, total=0, bar_format=layout, mininterval=0.5 if sys.stderr.isatty() else 30)
-        self.images, self.began = 0, time.monotonic()
+        self.bar = tqdm(desc="starting", total=0, bar_format=layout, mininterval=0.5 if sys.stderr.isatty() else 30)
+        self.began: float | None = None
 
-    def __call__(self, tick: Tick) -> None:
-        self.images += tick.images
-        self.bar.total = tick.total
-        if self.bar.update(tick.done - self.bar.n):
-            rate = self.images / max(time.monotonic() - self.began, 1e-9)
-            self.bar.set_postfix_str(f"{tick.stage}, {rate:,.0f} images/s", refresh=False)
+    def __call__(self, status: Status) -> None:
+        if not status.done:
+            return
+        if self.began is None:
+            self.began = time.monotonic()
+        failed = f", {status.failed} failed" if status.failed else ""
+        self.bar.set_description_str(f"{status.finished}/{status.cells} trainings{failed}", refresh=False)
+        self.bar.total = status.total
+        rate = status.images / max(time.monotonic() - self.began, 1.0)
+        self.bar.set_postfix_str(f"{rate:,.0f} images/s", refresh=False)
+        self.bar.update(status.done - self.bar.n)
 
-    def close(self) -> None:
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *stopped: Any) -> None:
         self.bar.close()

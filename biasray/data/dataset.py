@@ -30,6 +30,8 @@ class DataSet:
     """Of all that an experiment can read of this data set."""
     images: Callable[[NDArray[np.int64]], Images]
     """The images of these rows of `examples`, uint8 (N, H, W, C)."""
+    store: Images | None = None
+    """All images, where they are in memory already: one copy for all processes of a machine."""
 
     @property
     def attributes(self) -> list[str]:

@@ -1,21 +1,85 @@
-"""Connecting to Ray: the cluster that a job was submitted to, or a quiet local one."""
+"""Connecting to Ray: the cluster that a job was submitted to, or a quiet local one; and what it has."""
 
 import logging
 import os
+from typing import Any
 
 # Read when Ray is imported: without it each local worker would build an environment of its own under `uv run`.
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about a future default
 
 import ray
+import torch
+from ray.experimental.internal_kv import _internal_kv_get
+
+from biasray.experiment import Compute
+
+
+def joined() -> bool:
+    """Whether there is a cluster to join, or one was joined: a submitted job, or RAY_ADDRESS in the environment."""
+    return "RAY_ADDRESS" in os.environ
+
+
+def submitted() -> bool:
+    """Whether this process is a submitted job, which runs in a temporary copy of its working directory."""
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
 
 
 def connect() -> None:
-    """Start or join Ray once in this process. Its own messages are silenced below errors."""
+    """Start or join Ray once in this process. Its own messages are silenced below errors.
+
+    Raises ValueError where no cluster answers at RAY_ADDRESS.
+    """
     if ray.is_initialized():
         return
-    dashboard = None if "RAY_ADDRESS" in os.environ else False
-    ray.init(include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        ray.init(include_dashboard=None if joined() else False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError) as error:
+        address = os.environ.get("RAY_ADDRESS", "this machine")
+        raise ValueError(f"No Ray cluster answers at {address}: start it, or unset RAY_ADDRESS to run here.") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def gpus() -> int:
+    """GPUs of the cluster as it is."""
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
+def device(compute: Compute) -> torch.device:
+    """What the cells will be trained on: the joined cluster's kind of device, or this machine's.
+
+    Raises ValueError for a device that is not there, and for numbers of workers that make no sense.
+    """
+    fewest = compute.workers if compute.min_workers is None else compute.min_workers
+    if not 1 <= fewest <= compute.workers:
+        raise ValueError(
+            f"--workers {compute.workers} and --min-workers {fewest}: give at least 1, and no more --min-workers than --workers."
+        )
+    if not joined():
+        return compute.start()
+    connect()
+    if compute.device.startswith("cuda") and not gpus():
+        raise ValueError(f"The cluster has no GPU for --device {compute.device}; give --device cpu, or add machines with one.")
+    return torch.device("cpu" if compute.device == "cpu" or not gpus() else "cuda")
+
+
+def refuse_too_much(workers: int, each: dict[str, float]) -> None:
+    """Raise ValueError where the cluster can never give so many workers with these resources each.
+
+    A cluster that grows by itself may yet give them: there Ray says what it waits for.
+    """
+    if _internal_kv_get("__autoscaling_status"):
+        return
+    held: list[dict[str, Any]] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    wanted = {kind: amount for kind, amount in each.items() if amount}
+    room = sum(min(int(node.get(kind, 0) // amount) for kind, amount in wanted.items()) for node in held)
+    if room < workers:
+        has = ", ".join(f"{sum(node.get(kind, 0) for node in held):g} {kind}s" for kind in wanted)
+        asked = " and ".join(f"{amount:g} {kind}" for kind, amount in wanted.items())
+        raise ValueError(
+            f"--workers {workers} with {asked} each is more than the cluster can give: it has {has} on {len(held)} "
+            f"machines, room for {room}; ask for fewer, or add machines."
+        )

@@ -51,7 +51,7 @@ def main(config: Config) -> dict[str, Any]:
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # the first one of a process imports for seconds
     found = {"mlp": measure("mlp", config.mlp_images, 28, 1, config.rounds)}
     found["cnn"] = measure("cnn", config.cnn_images, 64, 3, config.rounds)
-    result = {"about": about(f"CPU, {config.threads} threads"), "images_per_second": found}
+    result = {"about": about([{"device": "cpu", "workers": 1, "threads": config.threads}]), "images_per_second": found}
     storage.write_json(config.out, result)
     for name, figures in found.items():
         print(name, ", ".join(f"{k} {v:.3g}" if "ratio" in k else f"{k} {v:,.0f}" for k, v in figures.items()))
@@ -120,7 +120,7 @@ def bare(name: str, table: Resident, precision: Precision) -> float:
     network, optimiser = start(name, table)
     began = time.perf_counter()
     for rows in torch.randperm(len(table)).split(256):
-        pixels = table.image_NHWC[rows]
+        pixels = table.image_IHWC[rows]
         if table.scale_N3 is None:
             image = pixels.float().mul_(1 / 255)
         else:
@@ -156,7 +156,7 @@ def update(
 
 
 def shape(table: Resident) -> tuple[int, int, int]:
-    _, height, width, _ = table.image_NHWC.shape
+    _, height, width, _ = table.image_IHWC.shape
     return 3, height, width
 
 

@@ -25,6 +25,7 @@ def config(out: Path, **fields: object) -> debias.Config:
         "methods": ("erm", "lff"),
         "seeds": 2,
         "out": str(out),
+        "tracking": "none",
         **fields,
     }
     return debias.Config(**given)  # type: ignore[arg-type]
@@ -43,7 +44,7 @@ class Resources(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
     out = tmp_path_factory.mktemp("comparison")
     debias.main(config(out))
     return out
@@ -160,5 +161,5 @@ def test_help_explains_every_option(
 
 
 def test_the_quickstart_ends_with_a_report(tmp_path: Path) -> None:
-    quickstart.main(quickstart.Config(out=str(tmp_path), seeds=1, compute=Compute(threads=1)))
+    quickstart.main(quickstart.Config(out=str(tmp_path), seeds=1, compute=Compute(threads=1), tracking="none"))
     assert (tmp_path / "report.html").exists()

@@ -1,0 +1,57 @@
+"""One cell on several workers: the loop inside Ray Train's TorchTrainer.
+
+The loop keeps its own checkpoint in the cell's folder, which every worker must reach. When a worker or a machine is
+lost, Ray Train starts the group again, on fewer workers where that is allowed, and the loop goes on from there: a
+checkpoint does not depend on the number of workers.
+"""
+
+from typing import Any
+
+import torch
+from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+from ray.train.torch import TorchTrainer, get_device
+
+from biasray import cell, storage
+from biasray.engine.board import Teller
+from biasray.engine.work import RETRIES, Work
+from biasray.world import Distributed
+
+
+def train(work: Work, workers: int, fewest: int, threads: int, gpu: bool) -> None:
+    """Run a cell on `workers` workers, or while machines are missing on as few as `fewest`; one worker has `threads`
+    CPUs and torch threads, and a GPU where it says so.
+
+    Raises ValueError with one sentence where training fails for good.
+    """
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"work": work, "threads": threads},
+        scaling_config=ScalingConfig(
+            num_workers=workers if fewest == workers else (fewest, workers),  # type: ignore[arg-type]
+            use_gpu=gpu,
+            resources_per_worker={"CPU": threads, **({"GPU": 1} if gpu else {})},
+        ),
+        run_config=RunConfig(
+            name=work.experiment.fingerprint(),
+            storage_filesystem=storage.locate(work.scratch)[0],
+            storage_path=storage.locate(work.scratch)[1],
+            failure_config=FailureConfig(max_failures=RETRIES),
+        ),
+    )
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        raise ValueError(_sentence(error)) from error
+
+
+def _worker(config: dict[str, Any]) -> None:
+    torch.set_num_threads(config["threads"])
+    work: Work = config["work"]
+    progress = Teller(work.board, work.number)
+    cell.run(work.experiment, work.open(), work.folder, get_device(), progress, work.save_seconds, Distributed())
+
+
+def _sentence(error: TrainingFailedError) -> str:
+    causes = [getattr(e, "cause", e) for e in getattr(error, "worker_failures", {}).values()]
+    told = next((e for e in causes if isinstance(e, ValueError)), causes[0] if causes else error)
+    return str(told).strip().splitlines()[-1]

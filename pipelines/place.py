@@ -1,0 +1,49 @@
+"""Where a run reads and writes: its out folder is its own, and a submitted job names places that outlive it."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from biasray import storage
+from biasray.engine.cluster import submitted
+from biasray.experiment import Experiment
+
+CONFIG = "config.json"
+
+
+def refuse_relative(option: str, place: str | None) -> None:
+    """In a submitted job, raise ValueError for a relative path: the job's working directory is a temporary copy."""
+    if submitted() and (place is None or ("://" not in place and not place.startswith("/"))):
+        said = f"{option} {place}" if place else f"No {option}"
+        raise ValueError(
+            f"{said}: a submitted job runs in a temporary copy of its folder, so give {option} an absolute path or a URI "
+            "(s3://bucket/...) that every machine of the cluster can reach."
+        )
+
+
+def claim(out: str, cells: Sequence[Experiment]) -> None:
+    """Make the out folder this comparison's own, or see that it already is."""
+    file = storage.join(out, CONFIG)
+    mine = json.loads(json.dumps([{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells]))
+    if not storage.exists(file):
+        if storage.names(out):
+            raise ValueError(f"{out} is not empty and holds no comparison; give another --out.")
+        storage.write_json(file, mine)
+        return
+    there = storage.read_json(file)
+    if [e["hash"] for e in there] == [e["hash"] for e in mine]:
+        return
+    same = [(a, b) for a in there for b in mine if (a["method"], a["seed"]) == (b["method"], b["seed"])]
+    one, other = next(((flat(a), flat(b)) for a, b in same if a["hash"] != b["hash"]), ({}, {}))
+    differ = [f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k]]
+    said = "; ".join(differ[:3]) or "other methods or seeds"
+    raise ValueError(f"{out} holds another comparison ({said}); give another --out.")
+
+
+def flat(fields: dict[str, Any]) -> dict[str, Any]:
+    """Nested fields by their own names."""
+    out: dict[str, Any] = {}
+    for name, value in fields.items():
+        out |= flat(value) if isinstance(value, dict) else {name: value}
+    return out

@@ -1,0 +1,23 @@
+"""Where the records of a run go."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from biasray.engine.cluster import submitted
+
+if TYPE_CHECKING:
+    from biasray.engine.track import Tracker
+
+
+def start(tracking: str | None, name: str, fingerprint: str, parameters: Mapping[str, Any]) -> "Tracker | None":
+    """The records of a run in MLflow; None where they are not wanted, or a submitted job names no server.
+
+    Raises ValueError where MLflow cannot be used.
+    """
+    uri = tracking or os.environ.get("MLFLOW_TRACKING_URI") or (None if submitted() else "sqlite:///mlflow.db")
+    if uri is None or uri == "none":
+        return None
+    from biasray.engine.track import Tracker  # imports MLflow, which takes seconds
+
+    return Tracker(uri, name, fingerprint, parameters)

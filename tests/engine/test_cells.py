@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biasray import cell
+from biasray.engine.cells import Status, run_cells
+from biasray.experiment import Compute
+from tests.engine.cells import DIGITS, folders, in_process, kill_a_worker, make, probabilities
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_cells_side_by_side_predict_bit_for_bit_what_they_do_alone_even_after_a_lost_worker(tmp_path: Path) -> None:
+    cells = [make(method, seed, epochs=30) for method in ("erm", "lff") for seed in (0, 1)]
+    ended, killed = list[int](), list[bool]()
+
+    def kill(status: Status) -> None:
+        if status.done and not any(killed):
+            killed.append(kill_a_worker("_Inner.train"))
+
+    failed = run_cells(
+        cells, DIGITS, folders(tmp_path, cells), Compute(), str(tmp_path / "ray"), kill, ended.append, save_seconds=0.2
+    )
+    assert failed == {}
+    assert any(killed), "nothing was killed"
+    assert sorted(ended) == [0, 1, 2, 3]
+    assert not (tmp_path / "ray").exists()
+    for number in (0, 3):
+        alone = in_process(cells[number], tmp_path / "alone" / str(number))
+        assert cell.predictions(folders(tmp_path, cells)[number]).equals(alone)
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_cell_that_fails_is_told_in_one_sentence_and_stops_no_other(tmp_path: Path) -> None:
+    cells = [make("erm", 0, lr=1e30), make("erm", 1)]
+    failed = run_cells(cells, DIGITS, folders(tmp_path, cells), Compute(), str(tmp_path / "ray"))
+    assert list(failed) == [0]
+    assert "is not finite" in failed[0]
+    assert "\n" not in failed[0]
+    assert len(cell.predictions(folders(tmp_path, cells)[1]))
+
+
+def test_a_finished_cell_is_not_run_again(tmp_path: Path) -> None:
+    one = make("erm")
+    in_process(one, tmp_path / "erm-0")
+    ended = list[int]()
+    ticks = list[Status]()
+    run_cells([one], DIGITS, folders(tmp_path, [one]), Compute(), str(tmp_path / "ray"), ticks.append, ended.append)
+    assert ended == [0]
+    assert not ticks
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_more_workers_than_the_cluster_has_are_refused_at_once(tmp_path: Path) -> None:
+    one = make("erm")
+    with pytest.raises(ValueError, match="--workers 3 with 1 CPU each is more than the cluster can give: it has 2 CPUs"):
+        run_cells([one], DIGITS, folders(tmp_path, [one]), Compute(workers=3), str(tmp_path / "ray"))
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_every_method_trains_on_two_workers_as_on_one_even_after_a_lost_worker(tmp_path: Path) -> None:
+    """To 1e-9 in float64, which architecture.md promises."""
+    from biasray import methods
+
+    cells = [make(method, epochs=4, precision="float64") for method in methods.found()]
+    killed = list[bool]()
+
+    def kill(status: Status) -> None:
+        if status.done and not any(killed):
+            killed.append(kill_a_worker("RayTrainWorker"))
+
+    failed = run_cells(
+        cells, DIGITS, folders(tmp_path, cells), Compute(workers=2), str(tmp_path / "ray"), kill, save_seconds=0.2
+    )
+    assert failed == {}
+    assert any(killed), "nothing was killed"
+    for one, folder in zip(cells, folders(tmp_path, cells), strict=True):
+        alone = in_process(one, tmp_path / "alone" / one.method)
+        both = cell.predictions(folder)
+        assert both[["id", "target", "bias"]].equals(alone[["id", "target", "bias"]])
+        assert np.abs(probabilities(both) - probabilities(alone)).max() < 1e-9

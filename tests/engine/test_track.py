@@ -1,0 +1,163 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from biasray.engine import track
+from biasray.engine.track import EXPERIMENT, HASH, PARENT, Tracker
+
+DONE = {
+    "experiment": "e",
+    "history": [
+        {"stage": "fit", "epoch": k + 1, "losses": {"network": 1.0 / (k + 1)}, "accuracy": 0.5, "worst_group": float("nan")}
+        for k in range(3)
+    ],
+    "seconds": 2.5,
+    "ended": 1.8e9,
+}
+
+
+@pytest.fixture(scope="module")
+def cell_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cell")
+    for name in ("network.safetensors", "network.json", "results.json"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recorded(cell_folder: Path) -> str:
+    """The address of an MLflow with one undisturbed run. (To make a store anew takes seconds.)"""
+    uri = f"sqlite:///{cell_folder}/mlflow.db"
+    assert "experiment 'biasray'" in record(uri, cell_folder)
+    return uri
+
+
+def record(uri: str, folder: Path) -> str:
+    """One pipeline run of two cells, as a pipeline records it."""
+    tracker = Tracker(uri, "debias digits", "whole", {"data": "digits"})
+    for seed in (0, 1):
+        tracker.cell(f"erm, seed {seed}", {"method": "erm", "seed": seed}, f"hash-{seed}", DONE, str(folder))
+    return tracker.close({"erm/accuracy": 0.5}, str(folder), ["results.json"], failed=False)
+
+
+def written(uri: str) -> list[dict[str, Any]]:
+    """All that MLflow holds of our runs, without its own times and ids."""
+    client = MlflowClient(uri)
+    runs = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    out = []
+    for run in runs:
+        histories = {
+            k: [
+                (m.step, m.value, m.timestamp if PARENT in run.data.tags else 0)
+                for m in client.get_metric_history(run.info.run_id, k)
+            ]
+            for k in run.data.metrics
+        }
+        files = sorted(f.path for f in client.list_artifacts(run.info.run_id))
+        tags = {HASH: run.data.tags[HASH], "child": PARENT in run.data.tags}
+        out.append({"status": run.info.status, "params": run.data.params, "metrics": histories, "files": files, **tags})
+    return sorted(out, key=lambda r: r[HASH])
+
+
+def test_a_run_holds_its_cells_with_metrics_by_epoch_parameters_and_files(recorded: str) -> None:
+    first, second, whole = written(recorded)
+    assert [r["status"] for r in (first, second, whole)] == ["FINISHED"] * 3
+    assert (first["child"], second["child"], whole["child"]) == (True, True, False)
+    assert second["params"] == {"method": "erm", "seed": "1"}
+    assert [(step, value) for step, value, _ in first["metrics"]["fit/loss network"]] == [(1, 1.0), (2, 0.5), (3, 1.0 / 3)]
+    assert "fit/worst_group" not in first["metrics"]
+    assert first["files"] == ["network.json", "network.safetensors"]
+    assert whole["metrics"] == {"erm/accuracy": [(0, 0.5, 0)]}
+    assert whole["files"] == ["results.json"]
+
+
+def test_the_same_run_again_adds_nothing(recorded: str, cell_folder: Path) -> None:
+    before = written(recorded)
+    record(recorded, cell_folder)
+    assert written(recorded) == before
+
+
+def test_a_driver_killed_while_it_records_leaves_what_the_next_one_completes(recorded: str, cell_folder: Path) -> None:
+    killed = f"sqlite:///{cell_folder}/killed.db"
+    if (child := os.fork()) == 0:
+        tracker = Tracker(killed, "debias digits", "whole", {"data": "digits"})
+        tracker.client.log_artifacts = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+        tracker.cell("erm, seed 0", {"method": "erm", "seed": 0}, "hash-0", DONE, str(cell_folder))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    record(killed, cell_folder)
+    assert written(killed) == written(recorded)
+
+
+class Server:
+    """A real MLflow server that can go away and come back."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder, self.uri = folder, f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        store = [
+            "--backend-store-uri",
+            f"sqlite:///{self.folder}/server.db",
+            "--artifacts-destination",
+            str(self.folder / "kept"),
+        ]
+        command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1", *store]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.2)
+        raise AssertionError("the MLflow server did not start")
+
+    def stop(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    yield server
+    server.stop()
+
+
+def test_a_server_that_is_away_is_waited_for_and_in_the_end_told_of(
+    server: Server, recorded: str, cell_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = Tracker(server.uri, "debias digits", "whole", {"data": "digits"})
+    server.stop()
+    for seed in (0, 1):
+        tracker.cell(f"erm, seed {seed}", {"method": "erm", "seed": seed}, f"hash-{seed}", DONE, str(cell_folder))
+    with monkeypatch.context() as impatient:
+        impatient.setattr(track, "PATIENCE", 0)
+        said = tracker.close({"erm/accuracy": 0.5}, str(cell_folder), ["results.json"], failed=False)
+        assert said == f"MLflow at {server.uri} did not answer: 3 records are missing there; the same command adds them."
+    server.start()
+    assert "experiment 'biasray'" in tracker.close({"erm/accuracy": 0.5}, str(cell_folder), ["results.json"], failed=False)
+    assert written(server.uri) == written(recorded)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/mlflow.db", "gopher://x"])
+def test_an_address_without_mlflow_is_refused_in_one_sentence(uri: str) -> None:
+    with pytest.raises(ValueError, match="cannot be used") as raised:
+        Tracker(uri, "debias digits", "whole", {})
+    assert "\n" not in str(raised.value)
+    assert json.dumps(uri)[1:-1] in str(raised.value)
