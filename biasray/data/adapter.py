@@ -1,13 +1,14 @@
 """What a data set's own file says about it. Adding a data set is adding one module with one final class."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from biasray import storage
 from biasray.data.dataset import DataSet
+from biasray.data.decode import Encoded
 
 
 class Remark(NamedTuple):
@@ -17,10 +18,13 @@ class Remark(NamedTuple):
     reason: str
 
 
-class Index(NamedTuple):
-    """What a source folder holds, before any image is decoded."""
+Given = Literal["train", "validation", "test", "trainval"]  # trainval: a tenth of it will be validation
 
-    rows: pd.DataFrame  # `id` (unique), attributes, and `split` ("train" or "test") where the data set has its own
+
+class Index(NamedTuple):
+    """What a source folder holds, before any image is decoded, in the order in which its images are best read."""
+
+    rows: pd.DataFrame  # `id` (unique), attributes, and where the data set has splits of its own `split`, a `Given`
     set_aside: list[Remark]  # not usable
     noted: list[Remark]  # used, but worth a look
 
@@ -36,11 +40,15 @@ class Adapter(ABC):
 
     @abstractmethod
     def index(self, source: str) -> Index:
-        """List the examples; raises ValueError where the folder does not have the data set's layout."""
+        """List the examples, always in the same order; raises ValueError where the layout is not the data set's."""
 
-    @abstractmethod
-    def read(self, source: str, example: str) -> bytes | NDArray[np.uint8]:
-        """The encoded image file of the example with this id, or its pixels (H, W) or (H, W, C)."""
+    def reader(self, source: str) -> Callable[[str], Encoded]:
+        """From an id to its image: an encoded file, or pixels (H, W) or (H, W, C); by default the file of that name.
+
+        Made once for a slice of `index`, and asked in its order, so that it may keep what the next image needs too.
+        It raises ValueError for an image that cannot be had.
+        """
+        return lambda example: storage.read(storage.join(source, example))
 
 
 class BuiltIn(ABC):

@@ -36,7 +36,8 @@ def import_data(
     if not storage.exists(source):
         raise ValueError(f"There is no folder {source}; give --source the folder that holds {name}.")
     index = adapter.index(source)
-    rows = index.rows.sort_values("id", ignore_index=True)
+    rows = index.rows.reset_index(drop=True)
+    assert rows["id"].is_unique
     size = adapter.size if size is None else size
     if not 8 <= size <= 1024:
         raise ValueError(f"--size must be 8 to 1024 pixels, not {size}.")
@@ -103,7 +104,8 @@ def _make(
 
 
 def _manifest(name: str, adapter: Adapter, size: int, index: Index, shards: list[Shard], out: str) -> dict[str, Any]:
-    everything = labels(out, [shard.file for shard in shards], verify=False)  # just written, or just verified
+    files = [shard.file for shard in shards]
+    everything = labels(out, files, verify=False).sort_values("id")  # just written, or just verified
     twice = duplicates(everything)
     kept = everything[~everything["id"].isin({remark.file for remark in twice})]
     set_aside = [list(remark) for remark in index.set_aside] + [pair for shard in shards for pair in shard.set_aside]
