@@ -19,9 +19,9 @@ class Config:
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """mnist or utkface."""
+    """fairface, mnist or utkface."""
     source: str
-    """Folder that holds the data set, unpacked."""
+    """Folder that holds the data set, unpacked, or a Parquet file of it."""
     out: str
     """Folder or URI for the shards and the manifest."""
     size: int | None = None

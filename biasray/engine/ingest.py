@@ -34,7 +34,7 @@ def import_data(
     adapter = data.adapters()[name]()
     source, out = storage.absolute(source), storage.absolute(out)  # workers have other working directories
     if not storage.exists(source):
-        raise ValueError(f"There is no folder {source}; give --source the folder that holds {name}.")
+        raise ValueError(f"There is no {source}; give --source the folder that holds {name}.")
     index = adapter.index(source)
     rows = index.rows.reset_index(drop=True)
     assert rows["id"].is_unique

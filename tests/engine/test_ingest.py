@@ -120,7 +120,7 @@ def test_a_damaged_shard_is_refused_when_read_and_made_anew_by_a_new_import(
 @pytest.mark.parametrize(
     ("name", "source", "says"),
     [
-        ("mnist", "nowhere", "no folder"),
+        ("mnist", "nowhere", "There is no .*nowhere; give --source"),
         ("mnist", ".", "is not MNIST"),
         ("imagenet", ".", "Unknown data set"),
         ("utkface", ".", "is not UTKFace"),
