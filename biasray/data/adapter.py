@@ -32,11 +32,17 @@ class Index(NamedTuple):
 class Adapter(ABC):
     """How a data set lies on disk as its makers publish it."""
 
-    target: ClassVar[str]
-    bias: ClassVar[str]
+    target: ClassVar[str | None]  # unless the user says otherwise; None: the user has to
+    bias: ClassVar[str | None]
+    anyones: ClassVar[bool] = False  # not one data set but a layout, so it is called after the folder it is imported into
     mode: ClassVar[Literal["L", "RGB"]] = "RGB"
     size: ClassVar[int]  # pixels a side unless the user says otherwise
     version: ClassVar[int] = 1  # raised by hand when the adapter reads something differently
+
+    def __init__(self, labels: str | None = None) -> None:
+        """`labels`: the user's own CSV; raises ValueError where the data set brings its labels with it."""
+        if labels is not None:
+            raise ValueError(f"{type(self).__name__} brings its own labels; leave --labels out.")
 
     @abstractmethod
     def index(self, source: str) -> Index:

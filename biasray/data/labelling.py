@@ -16,6 +16,8 @@ def read_csv(uri: str) -> pd.DataFrame:
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         said = " ".join(str(error).split())
         raise ValueError(f"{uri} cannot be read as a CSV in UTF-8 ({said}); save it as one.") from error
+    if table.empty:
+        raise ValueError(f"{uri} has no row of labels; give one for each image.")
     table.columns = table.columns.str.strip()
     return table.fillna("").apply(lambda column: column.str.strip())
 
