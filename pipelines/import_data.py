@@ -19,7 +19,7 @@ class Config:
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """fairface, mnist or utkface; or folder, for pictures of your own."""
+    """cmnist, fairface, mnist or utkface; or folder, for pictures of your own."""
     source: str
     """Folder that holds the data set, unpacked, or a Parquet file of it."""
     out: str
