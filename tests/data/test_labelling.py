@@ -8,10 +8,10 @@ from biasray.data.labelling import beside, read_csv, refuse_twice
 
 def test_a_csv_is_read_as_text_whatever_stands_in_it(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
-    file.write_bytes("\ufefffile,age , land\na.jpg,007, NA\nb.jpg,,é\nc.jpg,1\n".encode())
+    file.write_bytes("\ufefffile,age , land\na.jpg,007, NA\nb.jpg,,NA\nc.jpg,é\n".encode())
     table = read_csv(str(file))
     assert list(table.columns) == ["file", "age", "land"]
-    assert table.to_numpy().tolist() == [["a.jpg", "007", "NA"], ["b.jpg", "", "é"], ["c.jpg", "1", ""]]
+    assert table.to_numpy().tolist() == [["a.jpg", "007", "NA"], ["b.jpg", "", "NA"], ["c.jpg", "é", ""]]
 
 
 @pytest.mark.parametrize("data", [b"", b"file,age\na.jpg,\xe9\n", b'file,age\n"a.jpg,1\n', b"file,age\na,1\nb,2,3,4\n"])

@@ -11,6 +11,7 @@ from biasray.networks.published import PUBLISHED
 
 each = pytest.mark.parametrize("name", list(networks.NETWORKS))
 SHAPE = (3, 32, 32)
+torch.set_num_threads(1)  # images are small: threads would wait for each other
 LEAST = {name: kind.least for name, kind in PUBLISHED.items()}
 
 

@@ -13,6 +13,7 @@ from biasray import networks
 from biasray.networks.published import PUBLISHED, imagenet
 
 each = pytest.mark.parametrize("name", list(PUBLISHED))
+torch.set_num_threads(1)  # images are small: threads would wait for each other
 
 
 def image(n: int, side: int) -> Tensor:
