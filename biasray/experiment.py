@@ -21,7 +21,8 @@ Scale = Literal["smoke", "laptop", "paper"]
 @dataclass(frozen=True, kw_only=True)
 class Training:
     network: str | None = None
-    """mlp, digit-cnn, cnn, cnn-bn or resnet18. Default: mlp for grey digits, cnn otherwise."""
+    """mlp, digit-cnn, cnn, cnn-bn, resnet18, resnet34, resnet50, efficientnet-b1, convnext-t or swin-t; the last six
+    start from ImageNet weights as resnet50:imagenet. Default: mlp for grey digits, cnn otherwise."""
     preset: Literal["common", "own"] = "common"
     """common: Adam 1e-3 and one budget of epochs for all; own: the settings of each method's paper."""
     epochs: int | None = None
@@ -129,8 +130,7 @@ def resolved(
         preset = kind.own.get(dataset.name, kind.own[""])
     given = {name: value for name in ("lr", "batch") if (value := getattr(training, name)) is not None}
     network = training.network or ("mlp" if dataset.shape[0] == 1 else "cnn")
-    if network not in networks.NETWORKS:
-        raise ValueError(f"Unknown network '{network}'; choose one of {', '.join(networks.NETWORKS)}.")
+    networks.check(network)
     if training.epochs is not None and training.epochs < 1:
         raise ValueError(f"--epochs must be at least 1, not {training.epochs}.")
     return Experiment(

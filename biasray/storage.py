@@ -32,6 +32,13 @@ def join(uri: str, *parts: str) -> str:
     return "/".join([folder.rstrip("/"), *parts]) + mark + options
 
 
+def split(uri: str) -> tuple[str, str]:
+    """The folder that holds a place, and the place's own name in it."""
+    place, mark, options = uri.partition("?") if "://" in uri else (uri, "", "")
+    folder, _, name = place.rstrip("/").rpartition("/")
+    return folder + mark + options, name
+
+
 def exists(uri: str) -> bool:
     system, path = locate(uri)
     return system.get_file_info(path).type != fs.FileType.NotFound

@@ -19,11 +19,17 @@ class Config:
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """mnist or utkface."""
+    """cmnist, fairface, mnist or utkface; or folder, for pictures of your own."""
     source: str
-    """Folder that holds the data set, unpacked."""
+    """Folder that holds the data set, unpacked, or a Parquet file of it."""
     out: str
     """Folder or URI for the shards and the manifest."""
+    labels: str | None = None
+    """For a folder of your own: a CSV with a column `file`, a column for each attribute and, if you like, `split`."""
+    target: str | None = None
+    """Attribute to predict unless a comparison says otherwise. Default: the data set's usual one."""
+    bias: str | None = None
+    """Attribute that must not matter unless a comparison says otherwise. Default: the data set's usual one."""
     size: int | None = None
     """Pixels a side. Default: the data set's usual one."""
     most_set_aside: float = 0.05
@@ -32,7 +38,18 @@ class Config:
 
 def main(config: Config) -> None:
     with tqdm(desc=f"import {config.name}", unit=" images", mininterval=0.5, delay=1) as bar:
-        manifest = import_data(config.name, config.source, config.out, config.size, config.most_set_aside, bar.update, about())
+        manifest = import_data(
+            config.name,
+            config.source,
+            config.out,
+            config.size,
+            config.most_set_aside,
+            bar.update,
+            about(),
+            config.labels,
+            config.target,
+            config.bias,
+        )
     splits = ", ".join(f"{n:,} {split}" for split, n in manifest["splits"].items())
     print(f"{config.out}: {splits}; images {' x '.join(map(str, manifest['shape']))}.")
     for title, remarks in (

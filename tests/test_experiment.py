@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from biasray import data, methods
+from biasray import data, methods, networks
 from biasray.bias.task import Task
 from biasray.experiment import SCALES, Compute, Experiment, Training, names, resolved
 
@@ -17,7 +17,8 @@ def experiment(
     return resolved(task, training, data.load("digits"), method, {}, scale, seed, CPU)  # type: ignore[arg-type]
 
 
-def test_the_hash_changes_with_whatever_changes_the_result() -> None:
+def test_the_hash_changes_with_whatever_changes_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "imagenet", lambda name: {})  # not downloaded
     base = experiment()
     others = [
         experiment(dataclasses.replace(TASK, agreement=0.95)),
@@ -25,6 +26,8 @@ def test_the_hash_changes_with_whatever_changes_the_result() -> None:
         experiment(training=Training(batch=128)),
         experiment(training=Training(precision="float64")),
         experiment(training=Training(epochs=7)),
+        experiment(training=Training(network="resnet18")),
+        experiment(training=Training(network="resnet18:imagenet")),
         experiment(method="erm"),
         experiment(seed=1),
         dataclasses.replace(base, version=2),
@@ -65,6 +68,7 @@ def test_large_tables_get_fewer_epochs_on_a_laptop() -> None:
     ("training", "says"),
     [
         (Training(network="vgg"), "Unknown network 'vgg'; choose"),
+        (Training(network="cnn:imagenet"), "no weights 'cnn:imagenet'; there is NAME:imagenet for resnet18, "),
         (Training(epochs=0), "at least 1"),
         (Training(lr=-1), "lr must be above 0"),
     ],

@@ -149,3 +149,15 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys_but_on_every_value()
     others = [{"a": 1, "b": [3, 2]}, {"a": 1.5, "b": [2, 3]}, {"a": 1}, {"a": 1, "b": [2, 3], "c": None}]
     assert len({storage.fingerprint(v) for v in others} | {storage.fingerprint({"a": 1, "b": [2, 3]})}) == 5
     assert len(storage.fingerprint(others)) == 12
+
+
+@pytest.mark.parametrize(
+    ("uri", "folder", "name"),
+    [
+        ("/data/cmnist/1pct/", "/data/cmnist", "1pct"),
+        ("s3://bucket/out/mine?region=eu", "s3://bucket/out?region=eu", "mine"),
+    ],
+)
+def test_a_place_is_split_into_its_folder_and_its_name(uri: str, folder: str, name: str) -> None:
+    assert storage.split(uri) == (folder, name)
+    assert storage.join(folder, name) == uri.rstrip("/")

@@ -61,7 +61,8 @@ def resolve(task: Task, dataset: DataSet) -> Task:
     bias = task.bias or dataset.bias
     if task.colour_std is not None and task.colour_std < 0:
         raise ValueError(f"--colour-std must be 0 or more, not {task.colour_std:g}.")
-    std = JITTER[task.palette] if task.colour_std is None and bias == "colour" else task.colour_std
+    usual = JITTER[task.palette] if task.colour_std is None else task.colour_std
+    std = usual if _is_to_be_coloured(dataset, bias) else None
     fields = {**vars(task), "target": task.target or dataset.target, "bias": bias, "colour_std": std}
     return Task(**fields)
 
@@ -77,10 +78,15 @@ def prepare(dataset: DataSet, task: Task, seed: int) -> Prepared:
             raise ValueError(f"Data set {dataset.name} has no {split} examples; import it again with more images.")
     assert task.target is not None
     assert task.bias is not None
-    if task.bias == "colour":
+    if _is_to_be_coloured(dataset, task.bias):
         return _coloured(dataset, task, label.targets(examples, task.target, dataset.attributes), seed)
     labelled = label.attributes(examples, task.target, task.bias, task.align, dataset.attributes)
     return _by_attribute(dataset, task, labelled, seed)
+
+
+def _is_to_be_coloured(dataset: DataSet, bias: str) -> bool:
+    """Whether the bias is a colour that we put in; images that come coloured have it as an attribute."""
+    return bias == "colour" and "colour" not in dataset.attributes
 
 
 def _coloured(dataset: DataSet, task: Task, labelled: label.Labelled, seed: int) -> Prepared:
@@ -118,7 +124,7 @@ def _coloured(dataset: DataSet, task: Task, labelled: label.Labelled, seed: int)
 
 def _by_attribute(dataset: DataSet, task: Task, labelled: label.Labelled, seed: int) -> Prepared:
     targets, biases = len(labelled.targets), len(labelled.biases)
-    aligned = bool(task.align) or targets == biases == 2
+    aligned = bool(task.align) or targets == biases == 2 or labelled.targets == labelled.biases
     if task.agreement is not None and not aligned:
         raise ValueError(
             f"An agreement between {task.target} ({targets} values) and {task.bias} ({biases} values) needs a map: "

@@ -18,15 +18,15 @@ def open_imported(folder: str) -> DataSet:
     manifest = storage.read_json(storage.join(folder, MANIFEST))
     table = labels(folder, [shard["file"] for shard in manifest["shards"]])
     aside = {file for file, _ in manifest["duplicates"]}
-    keep = ~table["id"].isin(aside)
+    kept = table[~table["id"].isin(aside)].sort_values("id")
     return DataSet(
         name=manifest["name"],
-        examples=table[keep].reset_index(drop=True),
+        examples=kept.reset_index(drop=True),
         shape=tuple(manifest["shape"]),
         target=manifest["target"],
         bias=manifest["bias"],
         checksum=manifest["checksum"],
-        images=partial(_images, folder, manifest, np.flatnonzero(keep)),
+        images=partial(_images, folder, manifest, kept.index.to_numpy()),
     )
 
 

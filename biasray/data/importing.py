@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from biasray import storage
-from biasray.data.adapter import Adapter, Remark
-from biasray.data.dataset import OWN_COLUMNS, SPLITS
+from biasray.data.adapter import Adapter, Given, Remark
+from biasray.data.dataset import OWN_COLUMNS, SPLITS, Split
 from biasray.data.decode import decode
 
 _NAME = re.compile(r"\d{5}-[0-9a-f]{16}\.parquet")
@@ -37,17 +37,17 @@ def slice_rows(side: int, channels: int) -> int:
     return max(1, min(_SLICE_ROWS, _SLICE_BYTES // (side * side * channels)))
 
 
-def split_of(hashed: str, given: str | None) -> str:
+def split_of(hashed: str, given: Given | None) -> Split:
     """The split of an image by its content, so that equal images never sit on both sides.
 
-    A data set's own test split is kept, and its training split gives a tenth for validation; without
-    splits of its own, 70 / 10 / 20 %.
+    A data set's own splits are kept, and a tenth of what it gives for training and validation together becomes
+    validation; without splits of its own, 70 / 10 / 20 %.
     """
     share = int(hashed[:8], 16) / 16**8
-    if given == "test":
-        return "test"
-    if given == "train":
+    if given == "trainval":
         return "validation" if share < VALIDATION_SHARE else "train"
+    if given is not None:
+        return given
     return "test" if share < TEST_SHARE else "validation" if share < TEST_SHARE + VALIDATION_SHARE else "train"
 
 
@@ -56,9 +56,10 @@ def make_shard(adapter: Adapter, source: str, rows: pd.DataFrame, number: int, s
     channels = len(adapter.mode)
     image_NHWC = np.empty((len(rows), size, size, channels), np.uint8)
     kept, hashes, set_aside = list[int](), list[str](), list[list[str]]()
+    read = adapter.reader(source)
     for position, example in enumerate(rows["id"]):
         try:
-            encoded = adapter.read(source, example)
+            encoded = read(example)
             image_NHWC[len(kept)] = decode(encoded, size, adapter.mode)
         except ValueError as error:
             set_aside.append([example, str(error)])
@@ -66,7 +67,7 @@ def make_shard(adapter: Adapter, source: str, rows: pd.DataFrame, number: int, s
         kept.append(position)
         hashes.append(storage.checksum(encoded if isinstance(encoded, bytes) else encoded.tobytes()))
     table = rows.iloc[kept].drop(columns="split", errors="ignore")
-    given: Sequence[str | None] = list(rows["split"].iloc[kept]) if "split" in rows else [None] * len(kept)
+    given: Sequence[Given | None] = list(rows["split"].iloc[kept]) if "split" in rows else [None] * len(kept)
     splits = [split_of(h, g) for h, g in zip(hashes, given, strict=True)]
     arrow = pa.Table.from_pandas(table.assign(split=splits, hash=hashes), preserve_index=False)
     kind, pixels = pa.binary(size * size * channels), pa.py_buffer(image_NHWC)

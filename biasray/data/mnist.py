@@ -3,6 +3,7 @@
 import gzip
 import struct
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import final
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from biasray import storage
 from biasray.data.adapter import Adapter, Index, Remark
 
-_FILES = {"train": "train", "test": "t10k"}
+_FILES = {"test": "t10k", "train": "train"}
 
 
 @lru_cache(maxsize=4)
@@ -49,12 +50,15 @@ class MNIST(Adapter):
             if len(labels) != n_images:
                 raise ValueError(f"{source} has {n_images:,} {split} images but {len(labels):,} labels; download both again.")
             ids = [f"{split}-{i:05d}" for i in range(len(labels))]
-            table = pd.DataFrame({"id": ids, "split": split, "digit": labels.astype(str)})
+            table = pd.DataFrame({"id": ids, "split": "trainval" if split == "train" else "test", "digit": labels.astype(str)})
             set_aside += [Remark(i, f"label {d} is not 0 to 9") for i, d in zip(ids, labels, strict=True) if d > 9]
             tables.append(table[labels <= 9])
         return Index(pd.concat(tables, ignore_index=True), set_aside, [])
 
-    def read(self, source: str, example: str) -> NDArray[np.uint8]:
-        split, row = example.split("-")
-        image: NDArray[np.uint8] = read_idx(source, f"{_FILES[split]}-images", 3)[int(row)]
-        return image
+    def reader(self, source: str) -> Callable[[str], NDArray[np.uint8]]:
+        def read(example: str) -> NDArray[np.uint8]:
+            split, row = example.split("-")
+            image: NDArray[np.uint8] = read_idx(source, f"{_FILES[split]}-images", 3)[int(row)]
+            return image
+
+        return read

@@ -42,6 +42,3 @@ class UTKFace(Adapter):
                 if not _REGULAR.fullmatch(file):
                     noted.append(Remark(file, f"irregular name, read as age {found[1]}, {rows[-1][2]}, {rows[-1][3]}"))
         return Index(pd.DataFrame(rows, columns=["id", "age", "gender", "race"]), set_aside, noted)
-
-    def read(self, source: str, example: str) -> bytes:
-        return storage.read(storage.join(source, example))

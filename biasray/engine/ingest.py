@@ -8,6 +8,7 @@ import pandas as pd
 
 from biasray import data, storage
 from biasray.data.adapter import Adapter, Index, Remark
+from biasray.data.dataset import OWN_COLUMNS
 from biasray.data.imported import MANIFEST
 from biasray.data.importing import Shard, describe, duplicates, finished, labels, make_shard, slice_rows
 from biasray.engine.cluster import connect, ray
@@ -23,20 +24,25 @@ def import_data(
     most_set_aside: float = 0.05,
     progress: Callable[[int], None] = lambda images: None,
     about: dict[str, Any] | None = None,
+    labels: str | None = None,
+    target: str | None = None,
+    bias: str | None = None,
 ) -> dict[str, Any]:
     """Import a data set into a folder or URI and return its manifest; what is already there is not made again.
 
-    Raises ValueError where the source has another layout, the folder holds another import, or more than
-    `most_set_aside` of the files cannot be used. Finished shards stay in any case.
+    `labels` is the CSV of one's own pictures; `target` and `bias` are attributes that the manifest shall name as such
+    in place of the data set's usual ones. Raises ValueError where the source has another layout, the folder holds
+    another import, or more than `most_set_aside` of the files cannot be used. Finished shards stay in any case.
     """
     if name not in data.adapters():
         raise ValueError(f"Unknown data set '{name}'; choose one of {', '.join(data.adapters())}.")
-    adapter = data.adapters()[name]()
+    adapter = data.adapters()[name](labels)
     source, out = storage.absolute(source), storage.absolute(out)  # workers have other working directories
     if not storage.exists(source):
-        raise ValueError(f"There is no folder {source}; give --source the folder that holds {name}.")
+        raise ValueError(f"There is no {source}; give --source the folder that holds {name}.")
     index = adapter.index(source)
-    rows = index.rows.sort_values("id", ignore_index=True)
+    rows = index.rows.reset_index(drop=True)
+    assert rows["id"].is_unique
     size = adapter.size if size is None else size
     if not 8 <= size <= 1024:
         raise ValueError(f"--size must be 8 to 1024 pixels, not {size}.")
@@ -44,14 +50,33 @@ def import_data(
     _refuse_if_many(index.set_aside, total, most_set_aside, source)
     if rows.empty:
         raise ValueError(f"{source} holds no file that can be used as {name}; see its layout in biasray/data/{name}.py.")
+    roles = _roles(adapter, rows, target, bias)
     step = slice_rows(size, len(adapter.mode))
-    _claim(out, {"name": name, "version": adapter.version, "size": size, "step": step, "sources": _checksum(rows)})
+    # The labels are among the sources: what stands in a CSV counts, not where it lies.
+    settings = {"name": name, "version": adapter.version, "size": size, "step": step, "sources": _checksum(rows), **roles}
+    _claim(out, settings)
     shards = _make(adapter, source, rows, size, step, out, progress)
-    manifest = _manifest(name, adapter, size, index, shards, out)
+    called = storage.split(out)[1] if adapter.anyones else name
+    manifest = _manifest({"name": called, "shape": [len(adapter.mode), size, size], **roles}, index, shards, out)
     unusable = [*manifest["set_aside"], *manifest["duplicates"]]
     _refuse_if_many(unusable, total, most_set_aside, source)
     storage.write_json(storage.join(out, MANIFEST), {**manifest, "about": about or {}})
     return manifest
+
+
+def _roles(adapter: Adapter, rows: pd.DataFrame, target: str | None, bias: str | None) -> dict[str, str]:
+    """Which attribute is the target and which the bias."""
+    attributes = [name for name in rows.columns if name not in OWN_COLUMNS]
+    roles = {}
+    for role, given, usual in (("target", target, adapter.target), ("bias", bias, adapter.bias)):
+        if given is None and usual is None:
+            raise ValueError(f"Pictures of one's own need a --{role}: give one of {', '.join(attributes)}.")
+        if given is not None and given not in (*attributes, usual):
+            raise ValueError(f"There is no attribute '{given}' for --{role}; there are: {', '.join(attributes)}.")
+        roles[role] = str(given or usual)
+    if roles["target"] == roles["bias"]:
+        raise ValueError(f"Target and bias are both '{roles['target']}'; choose two attributes by --target and --bias.")
+    return roles
 
 
 def _checksum(rows: pd.DataFrame) -> str:
@@ -102,16 +127,14 @@ def _make(
     return [shards[k] for k in sorted(shards)]
 
 
-def _manifest(name: str, adapter: Adapter, size: int, index: Index, shards: list[Shard], out: str) -> dict[str, Any]:
-    everything = labels(out, [shard.file for shard in shards], verify=False)  # just written, or just verified
+def _manifest(head: dict[str, Any], index: Index, shards: list[Shard], out: str) -> dict[str, Any]:
+    files = [shard.file for shard in shards]
+    everything = labels(out, files, verify=False).sort_values("id")  # just written, or just verified
     twice = duplicates(everything)
     kept = everything[~everything["id"].isin({remark.file for remark in twice})]
     set_aside = [list(remark) for remark in index.set_aside] + [pair for shard in shards for pair in shard.set_aside]
     manifest = {
-        "name": name,
-        "shape": [len(adapter.mode), size, size],
-        "target": adapter.target,
-        "bias": adapter.bias,
+        **head,
         **describe(kept),
         "shards": [{"file": shard.file, "rows": shard.rows, "bytes": shard.bytes} for shard in shards],
         "set_aside": sorted(set_aside),

@@ -1,27 +1,43 @@
-"""Networks by name. Each gives features and logits: `features(image_BCHW)` -> (B, D), `head` -> (B, outputs)."""
+"""Networks by name. Each gives features and logits: `features(image_BCHW)` -> (B, D), `head` -> (B, outputs).
+
+A name of torchvision's with `:imagenet` behind it, such as resnet50:imagenet, starts from ImageNet weights.
+"""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from biasray.networks.cnn import SmallCNN
 from biasray.networks.digit_cnn import DigitCNN
 from biasray.networks.mlp import MLP
 from biasray.networks.network import Network, Shape
-from biasray.networks.resnet import ResNet18
+from biasray.networks.published import PUBLISHED, Published, imagenet
 
 NETWORKS: Mapping[str, Callable[[Shape, int], Network]] = {
     "mlp": MLP,
     "digit-cnn": DigitCNN,
     "cnn": lambda shape, outputs: SmallCNN(shape, outputs, norm="group"),
     "cnn-bn": lambda shape, outputs: SmallCNN(shape, outputs, norm="batch"),
-    "resnet18": ResNet18,
+    **{name: partial(Published, name) for name in PUBLISHED},
 }
+
+
+def check(name: str) -> None:
+    """Raises ValueError for a name that is unknown or whose weights cannot be had; fetches the weights."""
+    network, colon, weights = name.partition(":")
+    if network not in NETWORKS:
+        raise ValueError(f"Unknown network '{network}'; choose one of {', '.join(NETWORKS)}.")
+    if not colon:
+        return
+    if weights != "imagenet" or network not in PUBLISHED:
+        raise ValueError(f"There are no weights '{name}'; there is NAME:imagenet for {', '.join(PUBLISHED)}.")
+    imagenet(network)
 
 
 def build(name: str, shape: Shape, outputs: int) -> Network:
     """The network of this name for images of shape (C, H, W)."""
-    if name not in NETWORKS:
-        raise ValueError(f"Unknown network '{name}'; choose one of {', '.join(NETWORKS)}.")
-    return NETWORKS[name](shape, outputs)
+    check(name)
+    network, pretrained, _ = name.partition(":")
+    return Published(network, shape, outputs, pretrained=True) if pretrained else NETWORKS[network](shape, outputs)
 
 
-__all__ = ["NETWORKS", "Network", "Shape", "build"]
+__all__ = ["NETWORKS", "Network", "Shape", "build", "check"]

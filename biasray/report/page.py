@@ -71,7 +71,7 @@ def _lead(first: Fields, prepared: Prepared) -> str:
 
 
 def _biasing(task: Fields, prepared: Prepared) -> str:
-    if task["bias"] == "colour":
+    if task["colour_std"] is not None:
         jitter = f"jitter: standard deviation {task['colour_std']:g}"
         how = f"Each grey image is multiplied by a colour of the {task['palette']} palette ({jitter})"
     elif task["agreement"] is not None:

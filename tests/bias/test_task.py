@@ -137,3 +137,28 @@ def test_a_data_set_without_one_of_the_splits_is_refused() -> None:
     less = DataSet("faces", some, dataset.shape, "gender", "race", "0", dataset.images)
     with pytest.raises(ValueError, match="no validation examples"):
         prepared(less)
+
+
+def coloured_digits() -> DataSet:
+    """Images that come with their colours: of each digit eight aligned, two of another colour."""
+    one = faces(3000)
+    code = np.arange(3000) % 3
+    colour = np.where(np.arange(3000) // 3 % 5 < 4, code, (code + 1 + np.arange(3000) // 3 % 2) % 3)
+    table = one.examples[["id", "split", "hash"]].assign(digit=code.astype(str), colour=colour.astype(str))
+    return DataSet("cmnist", table, one.shape, "digit", "colour", "0", one.images)
+
+
+def test_images_that_come_coloured_are_taken_as_they_are_and_digit_k_goes_with_colour_k() -> None:
+    one = prepared(coloured_digits(), test="natural")
+    assert "red" not in one.tables["train"]
+    assert (one.targets, one.biases, one.aligned) == (("0", "1", "2"), ("0", "1", "2"), True)
+    cells = one.cells("train")
+    assert (np.diag(cells) > 2 * (cells.sum(1) - np.diag(cells))).all()
+    assert resolve(Task(colour_std=0.1), coloured_digits()).colour_std is None
+    biased = prepared(coloured_digits(), agreement=0.9)
+    assert biased.cells("train").trace() / len(biased.tables["train"]) == pytest.approx(0.9, abs=0.02)
+
+
+def test_faces_are_not_aligned_by_themselves_and_grey_digits_are_coloured() -> None:
+    assert not prepared(faces()).aligned
+    assert "red" in prepared(data.load("digits"), agreement=0.9).tables["train"]

@@ -38,9 +38,6 @@ class Folder(Adapter):
         parity = ["odd" if int(f[2:-4]) % 2 else "even" for f in files]
         return Index(pd.DataFrame({"id": files, "label": [f[0] for f in files], "parity": parity}), [], [])
 
-    def read(self, source: str, example: str) -> bytes:
-        return storage.read(storage.join(source, example))
-
 
 def png(seed: int) -> bytes:
     out = io.BytesIO()
@@ -144,9 +141,10 @@ def test_splits_have_about_their_shares() -> None:
     hashes = [storage.checksum(str(i).encode()) for i in range(20_000)]
     share = pd.Series([split_of(h, None) for h in hashes]).value_counts(normalize=True)
     assert [share[s] for s in ("train", "validation", "test")] == pytest.approx([0.7, 0.1, 0.2], abs=0.012)
-    given = pd.Series([split_of(h, "train") for h in hashes]).value_counts(normalize=True)
+    given = pd.Series([split_of(h, "trainval") for h in hashes]).value_counts(normalize=True)
     assert [given[s] for s in ("train", "validation")] == pytest.approx([0.9, 0.1], abs=0.01)
-    assert {split_of(h, "test") for h in hashes} == {"test"}
+    for own in ("train", "validation", "test"):
+        assert {split_of(h, own) for h in hashes} == {own}
 
 
 def test_the_split_of_an_image_follows_from_its_bytes_not_its_name_or_place(tmp_path: Path) -> None:
@@ -163,11 +161,11 @@ def test_the_split_of_an_image_follows_from_its_bytes_not_its_name_or_place(tmp_
     assert list(first) != list(second)
 
 
-def test_a_given_test_split_is_kept(tmp_path: Path) -> None:
+def test_given_splits_are_kept_and_one_for_both_is_divided(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in", 40)
-    rows = Folder().index(source).rows.assign(split=["test"] * 10 + ["train"] * 30)
+    rows = Folder().index(source).rows.assign(split=["test"] * 8 + ["train", "validation"] + ["trainval"] * 30)
     labels = labels_of(str(tmp_path / "out"), [make_shard(Folder(), source, rows, 0, 8, str(tmp_path / "out")).file])
-    assert (labels["split"][:10] == "test").all()
+    assert list(labels["split"][:10]) == ["test"] * 8 + ["train", "validation"]
     assert set(labels["split"][10:]) == {"train", "validation"}
 
 
@@ -246,6 +244,18 @@ def test_images_of_an_imported_data_set_are_those_of_the_rows_in_the_order_asked
     data = load(folder)
     for rows in (np.arange(len(kept)), np.array([6, 0, 5, 5, 1]), np.arange(len(kept))[::-1], np.zeros(0, np.int64)):
         np.testing.assert_array_equal(data.images(rows), pixels[rows])
+
+
+def test_an_imported_data_set_is_sorted_by_id_in_whatever_order_its_adapter_lists_it(tmp_path: Path) -> None:
+    source, out = source_of(tmp_path / "in"), tmp_path / "out"
+    rows = Folder().index(source).rows[::-1]
+    shards = [make_shard(Folder(), source, rows[part], n, 8, str(out)) for n, part in enumerate((slice(0, 6), slice(6, 10)))]
+    manifest = {"name": "tiny", "shape": [3, 8, 8], "target": "label", "bias": "parity", "checksum": "c", "duplicates": []}
+    storage.write_json(storage.join(str(out), "manifest.json"), {**manifest, "shards": [s._asdict() for s in shards]})
+    data = load(str(out))
+    assert list(data.examples["id"]) == sorted(rows["id"])
+    for row, name in enumerate(data.examples["id"]):
+        np.testing.assert_array_equal(data.images(np.array([row]))[0], np.asarray(Image.open(Path(source) / name)))
 
 
 def test_a_data_set_that_is_not_there_or_not_finished_is_said_to_be_so(tmp_path: Path) -> None:

@@ -39,11 +39,11 @@ def test_both_spellings_of_the_files_are_read_gzipped_or_not(tmp_path: Path, dot
     found = MNIST().index(source)
     assert (found.set_aside, found.noted) == ([], [])
     assert found.rows["id"].is_unique
-    assert dict(found.rows["split"].value_counts()) == {"train": 12, "test": 5}
+    assert dict(found.rows["split"].value_counts()) == {"trainval": 12, "test": 5}
     by_id = found.rows.set_index("id")["digit"]
     assert (by_id["train-00011"], by_id["test-00004"]) == ("1", "4")
-    np.testing.assert_array_equal(MNIST().read(source, "train-00011"), TRAIN[11])
-    np.testing.assert_array_equal(decode(MNIST().read(source, "test-00004"), 28, "L")[..., 0], TEST[4])
+    np.testing.assert_array_equal(MNIST().reader(source)("train-00011"), TRAIN[11])
+    np.testing.assert_array_equal(decode(MNIST().reader(source)("test-00004"), 28, "L")[..., 0], TEST[4])
 
 
 def test_mnist_is_found_by_its_name() -> None:
@@ -117,7 +117,7 @@ def test_a_damaged_gzip_file_is_named_and_to_be_downloaded_again(tmp_path: Path,
 
 def test_the_real_mnist_is_whole(shared: Path) -> None:
     found = MNIST().index(str(shared / "data" / "mnist"))
-    assert dict(found.rows["split"].value_counts()) == {"train": 60_000, "test": 10_000}
+    assert dict(found.rows["split"].value_counts()) == {"trainval": 60_000, "test": 10_000}
     assert found.rows["digit"].value_counts().sort_index().tolist() == [
         6903,
         7877,
@@ -130,5 +130,7 @@ def test_the_real_mnist_is_whole(shared: Path) -> None:
         6825,
         6958,
     ]
-    assert list(found.rows["digit"][:5]) == ["5", "0", "4", "1", "9"]
+    digit = found.rows.set_index("id")["digit"]
+    assert [digit[f"train-{i:05d}"] for i in range(5)] == ["5", "0", "4", "1", "9"]
+    assert [digit[f"test-{i:05d}"] for i in range(5)] == ["7", "2", "1", "0", "4"]
     read_idx.cache_clear()

@@ -120,7 +120,7 @@ def test_a_damaged_shard_is_refused_when_read_and_made_anew_by_a_new_import(
 @pytest.mark.parametrize(
     ("name", "source", "says"),
     [
-        ("mnist", "nowhere", "no folder"),
+        ("mnist", "nowhere", "There is no .*nowhere; give --source"),
         ("mnist", ".", "is not MNIST"),
         ("imagenet", ".", "Unknown data set"),
         ("utkface", ".", "is not UTKFace"),
@@ -157,3 +157,50 @@ def test_what_a_worker_cannot_do_ends_the_import_with_its_sentence_and_not_with_
         import_data("utkface", str(faces), str(tmp_path / "out"), size=16)
     monkeypatch.undo()
     assert import_data("utkface", str(faces), str(tmp_path / "out"), size=16)["splits"]
+
+
+def test_pictures_of_ones_own_are_named_after_their_folder_and_have_the_roles_given(
+    faces: Path, tmp_path: Path, local_ray: None
+) -> None:
+    labels = tmp_path / "my.csv"
+    rows = [f"{file.name},{'fm'[k % 2]},{'young' if k < 30 else 'old'}" for k, file in enumerate(sorted(faces.iterdir()))]
+    labels.write_text("\n".join(["file,gender,age_band", *rows]))
+    given = {"size": 16, "labels": str(labels), "target": "gender", "bias": "age_band"}
+    import_data("folder", str(faces), str(tmp_path / "out/mine"), **given)
+    mine = data.load(str(tmp_path / "out/mine"))
+    assert (mine.name, mine.target, mine.bias, len(mine.examples)) == ("mine", "gender", "age_band", 60)
+    with pytest.raises(ValueError, match=r"holds another import \(target gender there, age_band here, bias age_band there"):
+        import_data("folder", str(faces), str(tmp_path / "out/mine"), **{**given, "target": "age_band", "bias": "gender"})
+    labels.write_text(labels.read_text().replace("young", "younger"))
+    with pytest.raises(ValueError, match=r"holds another import \(sources \w+ there"):
+        import_data("folder", str(faces), str(tmp_path / "out/mine"), **given)
+
+
+def test_a_usual_role_spelt_out_is_the_same_import_and_another_replaces_it(
+    faces: Path, tmp_path: Path, local_ray: None
+) -> None:
+    plain = import_data("utkface", str(faces), str(tmp_path / "out"), size=16)
+    assert import_data("utkface", str(faces), str(tmp_path / "out"), size=16, target="gender", bias="race") == plain
+    other = import_data("utkface", str(faces), str(tmp_path / "other"), size=16, bias="age")
+    assert (other["target"], other["bias"]) == ("gender", "age")
+
+
+@pytest.mark.parametrize(
+    ("name", "roles", "says"),
+    [
+        ("utkface", {"target": "sex"}, "There is no attribute 'sex' for --target; there are: age, gender, race"),
+        ("utkface", {"bias": "id"}, "There is no attribute 'id' for --bias"),
+        ("utkface", {"bias": "gender"}, "Target and bias are both 'gender'; choose two attributes"),
+        ("utkface", {"labels": "my.csv"}, "UTKFace brings its own labels; leave --labels out"),
+        ("folder", {"labels": "my.csv", "bias": "b"}, "need a --target: give one of a, b"),
+        ("folder", {"labels": "my.csv", "target": "a"}, "need a --bias: give one of a, b"),
+    ],
+)
+def test_wrong_roles_are_refused_before_anything_is_written(
+    faces: Path, tmp_path: Path, name: str, roles: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.csv").write_text("file,a,b\n" + "\n".join(f"{file.name},x,y" for file in faces.iterdir()))
+    with pytest.raises(ValueError, match=says):
+        import_data(name, str(faces), str(tmp_path / "out"), **roles)
+    assert not (tmp_path / "out").exists()
