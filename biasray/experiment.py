@@ -77,7 +77,7 @@ class Scaled(NamedTuple):
 
 SCALES: dict[Scale, Scaled] = {
     "smoke": Scaled(2, 2, 20_000),
-    "laptop": Scaled(3, 20, 300_000),
+    "laptop": Scaled(3, 20, 700_000),
     "paper": Scaled(3, 100),
 }
 

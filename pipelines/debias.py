@@ -42,7 +42,7 @@ class Config:
     """The first seed; the others follow it."""
     scale: Scale = "laptop"
     """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20 (fewer where 20 epochs would show more than
-    300,000 images), paper 3 x 100."""
+    700,000 images), paper 3 x 100."""
     out: str | None = None
     """Folder or URI of the results. Default: runs/debias-HASH."""
     tracking: str | None = None
