@@ -30,17 +30,20 @@ def submitted() -> bool:
 def connect() -> None:
     """Start or join Ray once in this process. Its own messages are silenced below errors.
 
+    Without RAY_ADDRESS it is always a Ray of our own: a bare `ray.init()` would wait for ever for one that a file in
+    /tmp speaks of and that has died since.
+
     Raises ValueError where no cluster answers at RAY_ADDRESS.
     """
     if ray.is_initialized():
         return
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        ray.init(include_dashboard=None if joined() else False, log_to_driver=False, logging_level=logging.ERROR)
+        address, dashboard = (None, None) if joined() else ("local", False)
+        ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError) as error:
         address = os.environ.get("RAY_ADDRESS", "this machine")
         raise ValueError(f"No Ray cluster answers at {address}: start it, or unset RAY_ADDRESS to run here.") from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def gpus() -> int:

@@ -1,6 +1,7 @@
 """Importing a data set with Ray Data: one task a slice of the sources, each leaving one shard."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -108,6 +109,8 @@ def _make(
     todo = [s for s in slices if s["slice"] not in shards]
     if todo:
         connect()
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         shared = ray.put(rows)
 
         def work(item: dict[str, Any]) -> dict[str, str]:
