@@ -67,6 +67,6 @@ def _developed(canvas: Canvas, someone: Person, key_N: NDArray[np.int64]) -> NDA
         + someone.between("light_y", -0.10, 0.04) * across[:, None, None]
     )
     grain_NHWC = np.stack([rng("grain", key).random((SIDE, SIDE, 3), np.float32) for key in key_N])
-    grain_NHWC *= someone.between("grain", 5.0, 25.0)[:, None, None, None]
-    seen_NHWC = (canvas.colour_CHWN * (255 * light_HWN)).transpose(3, 1, 2, 0) + grain_NHWC - 8
+    grain_NHWC *= someone.between("grain", 4.0, 16.0)[:, None, None, None]
+    seen_NHWC = (canvas.colour_CHWN * (255 * light_HWN)).transpose(3, 1, 2, 0) + grain_NHWC - 5
     return np.minimum(np.maximum(seen_NHWC, 0), 255).astype(np.uint8)

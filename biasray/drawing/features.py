@@ -38,8 +38,8 @@ def beard(canvas: Canvas, someone: Person) -> None:
     lips = ellipse(u, v - level, 0.30, 0.10)
     distance = np.maximum(around, -lips)
     colour_CN = 0.5 * someone.skin_CN + 0.5 * someone.brow_CN
-    adult = np.clip(2 * someone.growth - 1, 0, 1)
-    canvas.paint(patch, distance, colour_CN, PART["beard"], 0.7 * someone.male * adult, soft=0.14)
+    adult = np.clip(3 * someone.growth - 1.5, 0, 1)
+    canvas.paint(patch, distance, colour_CN, PART["beard"], 0.8 * someone.male * adult, soft=0.14)
 
 
 def wrinkles(canvas: Canvas, someone: Person) -> None:
@@ -73,15 +73,15 @@ def nose(canvas: Canvas, someone: Person) -> None:
 
 
 def mouth(canvas: Canvas, someone: Person) -> None:
-    """Closed, or in a smile that shows the teeth. Fuller and redder in a woman, thinner with age."""
+    """Closed, or in a smile that shows the teeth. Fuller and redder in women, thinner with age."""
     patch = turned(canvas, someone, -0.5, 0.5, 0.3, 0.95)
     smile, woman = someone.smile, 1 - someone.male
     u, v = patch.u, patch.v - mouth_level(someone) - 0.05 * smile
     wide = (0.23 + 0.05 * someone.growth) * (1 + 0.32 * smile)
-    full = (0.048 + 0.052 * woman - 0.022 * someone.ageing) * someone.between("lips", 0.9, 1.1) + 0.05 * smile
+    full = (0.045 + 0.065 * woman - 0.022 * someone.ageing) * someone.between("lips", 0.9, 1.1) + 0.05 * smile
     bend = 0.01 - 0.19 * smile
-    red = np.array([[0.78], [0.22], [0.26]], np.float32)
-    share = 0.18 + 0.52 * woman - 0.1 * someone.ageing
+    red = np.array([[0.80], [0.16], [0.24]], np.float32)
+    share = 0.12 + (0.26 + 0.40 * someone.growth) * woman - 0.1 * someone.ageing
     lip_CN = (1 - share) * someone.skin_CN * np.array([[0.86], [0.68], [0.66]], np.float32) + share * red * (
         0.45 + 0.6 * someone.skin_CN[:1]
     )
@@ -105,7 +105,7 @@ def eyes(canvas: Canvas, someone: Person) -> None:
     mix = someone.chance["eye_colour"]
     canvas.paint(patch, iris, mix * brown + (1 - mix) * blue, PART["eyes"])
     canvas.paint(patch, ellipse(side, v, 0.045, 0.045), DARK, PART["eyes"])
-    lash = 0.022 + 0.030 * (1 - someone.male)
+    lash = 0.020 + 0.042 * (1 - someone.male)
     lid = leaf(side - 0.02 * (1 - someone.male), v + high, 1.12 * wide, lash, high)
     canvas.paint(patch, lid, DARK, PART["eyes"])
 

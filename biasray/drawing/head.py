@@ -14,24 +14,24 @@ HAT_LINE = -0.46  # where a hat ends on the forehead
 
 def backdrop(canvas: Canvas, someone: Person) -> None:
     patch = canvas.patch(*ALL)
-    colour_CN = someone.colour("back", 0.45, 0.85)
+    colour_CN = someone.between("back", 0.45, 0.75) + someone.colour("back", -0.08, 0.08)
     slope = someone.between("back_slope", -0.5, 0.5)
     glow_HWN = (slope * patch.u - patch.v) * someone.between("back_light", 0.0, 0.12)
     canvas.colour_CHWN[:, patch.rows, patch.columns] = colour_CN[:, None, None] + glow_HWN
 
 
 def clothes(canvas: Canvas, someone: Person) -> None:
-    patch = canvas.patch(-2.2, 2.2, 1.1, 3.0)
-    colour_CN = someone.colour("cloth", 0.1, 0.85)
+    patch = canvas.patch(-1.8, 1.8, 1.1, 3.0)
+    colour_CN = someone.between("cloth", 0.2, 0.65) + someone.colour("cloth", -0.12, 0.12)
     wide = 1.35 + 0.15 * someone.growth + 0.12 * someone.male * someone.growth
-    shoulders = ellipse(patch.u, patch.v - 2.3, wide, 0.98, square=0.5)
+    shoulders = ellipse(patch.u, patch.v - 2.2, wide, 0.98, square=0.5)
     canvas.paint(patch, shoulders, colour_CN, PART["clothes"])
     canvas.paint(patch, shoulders + 0.16, colour_CN * 1.1, None, soft=0.3)
 
 
 def neck(canvas: Canvas, someone: Person) -> None:
     patch = canvas.patch(-0.7, 0.7, 0.5, 1.8)
-    wide = 0.34 + 0.06 * someone.growth + 0.10 * someone.male * someone.growth
+    wide = 0.33 + 0.06 * someone.growth + 0.13 * someone.male * someone.growth
     throat = box(patch.u, patch.v - 1.0, wide, 0.56, 0.25)
     canvas.paint(patch, throat, someone.skin_CN * 0.86, PART["skin"])
     under_chin = np.maximum(ellipse(patch.u, patch.v - 0.45, 0.75, 0.85), throat)
@@ -57,7 +57,7 @@ def head(canvas: Canvas, someone: Person) -> None:
 
 
 def jaw_width(someone: Person) -> Floats:
-    return 0.80 - 0.02 * someone.growth + someone.between("jaw", -0.03, 0.03)
+    return 0.77 - 0.02 * someone.growth + 0.05 * someone.male + someone.between("jaw", -0.03, 0.03)
 
 
 def skull_distance(u: Floats, v: Floats, someone: Person) -> Floats:
@@ -91,7 +91,7 @@ def hair_before(canvas: Canvas, someone: Person) -> None:
     top = -0.68 - 0.08 * someone.ageing * someone.male + someone.between("fringe", -0.06, 0.06) + 0.04 * long
     hairline = v - top - (0.55 + 0.25 * long) * across * across  # lower at the temples
     crown = np.maximum(np.maximum(outer, hairline), v + 0.02 - 0.25 * (1 - long))
-    strip = np.abs(np.abs(u) - wide - 0.04 + 0.05 * np.abs(v)) - 0.11  # hides the edge of the cheeks
+    strip = np.abs(np.abs(u) - wide - 0.04 + 0.05 * np.abs(v)) - 0.14  # hides the edge of the cheeks
     sides = np.maximum(strip, np.maximum(v - 1.2, -0.5 - v))
     comb(canvas, patch, np.where(long > 0, np.minimum(crown, sides), crown), someone, 1.15)
 
@@ -118,7 +118,7 @@ def hat(canvas: Canvas, someone: Person) -> None:
     """A knitted hat or, with a brim, one of felt."""
     patch = canvas.patch(-1.6, 1.6, -1.8, -0.2)
     u, v = patch.u, patch.v
-    colour_CN = someone.colour("hat", 0.1, 0.9)
+    colour_CN = someone.between("hat", 0.25, 0.7) + someone.colour("hat", -0.2, 0.2)
     wide = jaw_width(someone)
     brim = np.maximum(someone.between("brim", -0.3, 0.5), 0)
     dome = np.maximum(ellipse(u, v - HAT_LINE, wide + 0.12, 0.98, 0.3), v - HAT_LINE)

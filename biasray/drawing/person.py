@@ -37,8 +37,9 @@ HAIR = {
 GREY = (0.80, 0.80, 0.81)
 CHANCES = (
     "x", "y", "unit", "tilt", "turn", "nod", "tone", "jaw", "eye_size", "eye_colour", "brow", "nose", "lips", "fringe",
-    "parting", "back_red", "back_green", "back_blue", "back_slope", "back_light", "cloth_red", "cloth_green", "cloth_blue",
-    "hat_red", "hat_green", "hat_blue", "brim", "frame", "round", "light_x", "light_y", "gain", "grain",
+    "parting", "back", "back_red", "back_green", "back_blue", "back_slope", "back_light", "cloth", "cloth_red",
+    "cloth_green", "cloth_blue", "hat", "hat_red", "hat_green", "hat_blue", "brim", "frame", "round", "light_x",
+    "light_y", "gain", "grain",
 )  # fmt: skip
 
 
@@ -92,8 +93,8 @@ def person(attributes: pd.DataFrame, key_N: NDArray[np.int64]) -> Person:
         hat=has("hat", "yes"),
         smile=has("smile", "yes"),
         skin_CN=skin_CN,
-        hair_CN=hair_CN + 0.7 * ageing * grey_CN,
-        brow_CN=0.8 * (hair_CN + 0.4 * ageing * grey_CN),
+        hair_CN=hair_CN + 0.6 * ageing * grey_CN,
+        brow_CN=0.8 * (hair_CN + 0.2 * ageing * grey_CN),
         chance=chance,
     )
 
