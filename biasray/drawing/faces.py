@@ -16,7 +16,7 @@ from biasray.drawing.person import Person, check, person, pose
 from biasray.random import rng
 
 VERSION = 1  # raised by hand when the same attributes and keys give other pixels
-CHUNK = 64  # faces at a time: their layers stay in a core's cache
+CHUNK = 32  # faces at a time: their layers stay in a core's cache
 LAYERS = (
     head.backdrop, head.clothes, head.hair_behind, head.neck, head.ears, head.head,
     features.beard, features.wrinkles, features.nose, features.mouth, features.eyes, features.brows,
@@ -68,5 +68,6 @@ def _developed(canvas: Canvas, someone: Person, key_N: NDArray[np.int64]) -> NDA
     )
     grain_NHWC = np.stack([rng("grain", key).random((SIDE, SIDE, 3), np.float32) for key in key_N])
     grain_NHWC *= someone.between("grain", 4.0, 16.0)[:, None, None, None]
-    seen_NHWC = (canvas.colour_CHWN * (255 * light_HWN)).transpose(3, 1, 2, 0) + grain_NHWC - 5
-    return np.minimum(np.maximum(seen_NHWC, 0), 255).astype(np.uint8)
+    seen_NHWC = np.ascontiguousarray((canvas.colour_CHWN * (255 * light_HWN)).transpose(3, 1, 2, 0))
+    seen_NHWC += grain_NHWC
+    return np.minimum(np.maximum(seen_NHWC, 0, out=seen_NHWC), 255, out=seen_NHWC).astype(np.uint8)

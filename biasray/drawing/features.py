@@ -50,15 +50,15 @@ def wrinkles(canvas: Canvas, someone: Person) -> None:
     eye = eye_level(someone)
     forehead = np.minimum(leaf(u, v + 0.52, 0.42, 0.035, 0.03), leaf(u, v + 0.40, 0.46, 0.035, 0.03))
     fold_x = (side - 0.33) - 0.45 * (v - 0.44)
-    fold = leaf(v - 0.46, fold_x, 0.24, 0.04, 0.03)
+    fold = leaf(v - 0.46, fold_x, 0.24, 0.045, 0.03)
     bag = leaf(side - EYE_SPREAD, v - eye - 0.19, 0.19, 0.035, -0.07)
     crow = np.minimum(
         leaf(side - 0.66, v - eye + 0.05 + 0.4 * (side - 0.66), 0.09, 0.03),
         leaf(side - 0.66, v - eye - 0.07 - 0.4 * (side - 0.66), 0.09, 0.03),
     )
     lines = np.minimum(np.minimum(forehead, fold), np.minimum(bag, crow))
-    colour_CN = someone.skin_CN * np.array([[0.64], [0.58], [0.56]], np.float32)
-    canvas.paint(patch, lines, colour_CN, PART["wrinkles"], 0.45 * (someone.ageing + np.sqrt(someone.ageing)))
+    colour_CN = someone.skin_CN * np.array([[0.57], [0.50], [0.48]], np.float32)
+    canvas.paint(patch, lines, colour_CN, PART["wrinkles"], someone.lined)
 
 
 def nose(canvas: Canvas, someone: Person) -> None:
@@ -78,10 +78,10 @@ def mouth(canvas: Canvas, someone: Person) -> None:
     smile, woman = someone.smile, 1 - someone.male
     u, v = patch.u, patch.v - mouth_level(someone) - 0.05 * smile
     wide = (0.23 + 0.05 * someone.growth) * (1 + 0.32 * smile)
-    full = (0.045 + 0.065 * woman - 0.022 * someone.ageing) * someone.between("lips", 0.9, 1.1) + 0.05 * smile
+    full = (0.045 + 0.065 * woman - 0.022 * someone.lined) * someone.between("lips", 0.9, 1.1) + 0.05 * smile
     bend = 0.01 - 0.19 * smile
     red = np.array([[0.80], [0.16], [0.24]], np.float32)
-    share = 0.12 + (0.26 + 0.40 * someone.growth) * woman - 0.1 * someone.ageing
+    share = 0.12 + (0.26 + 0.40 * someone.growth) * woman - 0.1 * someone.lined
     lip_CN = (1 - share) * someone.skin_CN * np.array([[0.86], [0.68], [0.66]], np.float32) + share * red * (
         0.45 + 0.6 * someone.skin_CN[:1]
     )
@@ -96,7 +96,7 @@ def eyes(canvas: Canvas, someone: Person) -> None:
     patch = turned(canvas, someone, -0.75, 0.75, -0.35, 0.35)
     side, v = np.abs(patch.u) - EYE_SPREAD, patch.v - eye_level(someone)
     size = (1.22 - 0.22 * someone.growth) * someone.between("eye_size", 0.93, 1.07)
-    wide, high = 0.185 * size, (0.125 - 0.03 * someone.ageing) * size
+    wide, high = 0.185 * size, (0.125 - 0.03 * someone.lined) * size
     white = leaf(side, v, wide, high)
     canvas.paint(patch, white - 0.03, someone.skin_CN * 0.72, PART["eyes"], 0.6)
     canvas.paint(patch, white, EYE_WHITE, PART["eyes"])

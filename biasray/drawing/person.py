@@ -48,7 +48,7 @@ class Person:
     """Numbers (N,) in [0, 1] and colours (C, N) in [0, 1]."""
 
     growth: Floats  # 0 at 5 years, 1 from 20 on
-    ageing: Floats  # 0 up to 25 years, 1 from 80 on
+    lined: Floats  # by age: 0 up to 25 years, 0.4 at 40, 1 from 80 on
     male: Floats
     long: Floats
     curly: Floats
@@ -75,6 +75,7 @@ def person(attributes: pd.DataFrame, key_N: NDArray[np.int64]) -> Person:
     chance = dict(zip(CHANCES, np.ascontiguousarray(chance_NK.T), strict=True))
     age = np.asarray(attributes["age"], np.float32)
     growth, ageing = np.clip((age - 5) / 15, 0, 1), np.clip((age - 25) / 55, 0, 1)
+    lined = (ageing + np.sqrt(ageing)) / 2
     tone = np.array([SKIN[name] for name in attributes["skin"]]) + WITHIN * chance["tone"]
     skin_CN = np.stack([np.interp(tone, TONE, channel).astype(np.float32) for channel in zip(*TONE_COLOUR, strict=True)])
     hair_CN = np.array([HAIR[name] for name in attributes["hair_colour"]], np.float32).T
@@ -85,7 +86,7 @@ def person(attributes: pd.DataFrame, key_N: NDArray[np.int64]) -> Person:
 
     return Person(
         growth=growth,
-        ageing=ageing,
+        lined=lined,
         male=has("gender", "Male"),
         long=has("hair", "long"),
         curly=has("hair", "curly"),
@@ -93,8 +94,8 @@ def person(attributes: pd.DataFrame, key_N: NDArray[np.int64]) -> Person:
         hat=has("hat", "yes"),
         smile=has("smile", "yes"),
         skin_CN=skin_CN,
-        hair_CN=hair_CN + 0.6 * ageing * grey_CN,
-        brow_CN=0.8 * (hair_CN + 0.2 * ageing * grey_CN),
+        hair_CN=hair_CN + 0.5 * lined * grey_CN,
+        brow_CN=0.8 * hair_CN,
         chance=chance,
     )
 

@@ -11,17 +11,25 @@ Floats = NDArray[np.floating]  # float32 throughout
 Length = Floats | float
 
 
-def ellipse(x: Floats, y: Floats, width: Length, height: Length, square: Length = 0.0) -> Floats:
-    """Half axes `width` and `height`; `square` 0 is an ellipse, towards 1 a rectangle (Fernandez Guasti's squircle).
+def ellipse(x: Floats, y: Floats, width: Length, height: Length) -> Floats:
+    """Half axes `width` and `height`. The distance is Taubin's (1994): the implicit function over its gradient's length."""
+    a, b = x / width, y / height
+    aa, bb = a * a, b * b
+    slope = aa * (4 / (width * width)) + bb * (4 / (height * height))
+    return (aa + bb - 1) / np.sqrt(slope + 1e-6)
 
-    The distance is Taubin's (1994): the implicit function over the length of its gradient.
+
+def squircle(x: Floats, y: Floats, width: Length, height: Length, square: Length) -> Floats:
+    """Between an ellipse (`square` 0) and a rectangle (towards 1), after Fernandez Guasti (1992).
+
+    a^2 + b^2 - square a^2 b^2 = 1 has more branches further out: where a or b is above 1 it counts as 1.
     """
     a, b = x / width, y / height
     aa, bb = a * a, b * b
-    near_a, near_b = np.minimum(aa, 1), np.minimum(bb, 1)  # the squircle's formula has other branches further out
-    inside = aa + bb - square * near_a * near_b - 1
-    slope_x, slope_y = a * (1 - square * near_b) / width, b * (1 - square * near_a) / height
-    return inside / (2 * np.sqrt(slope_x * slope_x + slope_y * slope_y) + 1e-6)
+    less_a, less_b = 1 - square * np.minimum(aa, 1), 1 - square * np.minimum(bb, 1)
+    short_b = bb * less_a
+    slope = aa * less_b * less_b * (4 / (width * width)) + short_b * less_a * (4 / (height * height))
+    return (aa + short_b - 1) / np.sqrt(slope + 1e-6)
 
 
 def leaf(x: Floats, y: Floats, width: Length, height: Length, bend: Length = 0.0) -> Floats:

@@ -32,11 +32,11 @@ OLD = 40  # years: ages are read as below it or not, with no margin between
 class Config:
     """Time the drawing of faces with all masks on one core, and train one small CNN to read every attribute."""
 
-    rounds: int = 9
+    rounds: int = 5
     """Rounds of drawing; the median of their rates is reported."""
     images: int = 1_024
     """Faces drawn in a round."""
-    epochs: int = 20
+    epochs: int = 16
     """Epochs over the training split."""
     seed: int = 0
     """Of the network's weights and the order of training."""

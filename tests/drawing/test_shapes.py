@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from biasray.drawing.shapes import Floats, box, ellipse, leaf, wave
+from biasray.drawing.shapes import Floats, box, ellipse, leaf, squircle, wave
 
 Y, X = np.meshgrid(*[np.linspace(-3, 3, 121, dtype=np.float32)] * 2, indexing="ij")
 
@@ -39,7 +39,7 @@ def test_near_the_edge_a_shape_gives_its_distance_negative_inside(distance: Floa
 
 @pytest.mark.parametrize("square", [0.0, 0.3, 0.7])
 def test_a_squarer_ellipse_keeps_its_axes_fills_its_corners_and_ends_there(square: float) -> None:
-    inside = ellipse(X, Y, 1.5, 1.0, square) < 0
+    inside = squircle(X, Y, 1.5, 1.0, square) < 0
     assert not inside[(np.abs(X) > 1.5) | (np.abs(Y) > 1.0)].any()
     assert inside[60, np.abs(X[60]) < 1.49].all()
     assert inside.sum() >= (ellipse(X, Y, 1.5, 1.0) < 0).sum() * (1 + 0.1 * square)
