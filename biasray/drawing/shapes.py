@@ -1,7 +1,7 @@
 """Signed distances to simple shapes: negative inside, in the unit of the coordinates, exact to first order at the edge.
 
-Coordinates x (right) and y (down) are relative to the shape's centre. Only + - * / and the square root are used, which
-IEEE 754 rounds alike on every machine and for every length of array; so the same face has the same bytes everywhere.
+Coordinates x (right) and y (down) are relative to the shape's centre. Only + - * / and the square root are used: IEEE 754
+fixes their rounding for every length of array, so a face has the same bytes drawn alone and in a batch.
 """
 
 import numpy as np
