@@ -21,10 +21,10 @@ from biasray.metrics.groups import accuracy
 from biasray.metrics.interval import over_examples, resample
 from biasray.predict import autocast
 from biasray.random import rng
-from biasray.recipe import Recipe
 from pipelines.cli import about, run
 
 CPU = torch.device("cpu")
+BATCH, PEAK = 64, 4e-3
 OLD = 40  # years: ages are read as below it or not, with no margin between
 
 
@@ -36,7 +36,7 @@ class Config:
     """Rounds of drawing; the median of their rates is reported."""
     images: int = 1_024
     """Faces drawn in a round."""
-    epochs: int = 16
+    epochs: int = 20
     """Epochs over the training split."""
     seed: int = 0
     """Of the network's weights and the order of training."""
@@ -48,13 +48,12 @@ def main(config: Config) -> dict[str, Any]:
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     rates = [rate(config.images) for _ in range(config.rounds)]
-    recipe = Recipe(lr=3e-3, batch=64, schedule="cosine")
     result = {
         "about": about("CPU, 1 thread"),
         "faces_per_second_of_a_core": {"median": statistics.median(rates), "low": min(rates), "high": max(rates)},
-        "recipe": {**vars(recipe), "epochs": config.epochs, "network": "cnn, one head for all attributes", "seed": config.seed},
+        "recipe": f"cnn with one head for all attributes; Adam, one cycle up to {PEAK:g}, batch {BATCH}, {config.epochs} epochs",
         "age": f"below {OLD} years or not",
-        "test_accuracy": read(config.epochs, recipe),
+        "test_accuracy": read(config.epochs),
     }
     storage.write_json(config.out, result)
     print(result["faces_per_second_of_a_core"])
@@ -69,7 +68,7 @@ def rate(images: int) -> float:
     return images / (time.process_time() - began)
 
 
-def read(epochs: int, recipe: Recipe) -> dict[str, dict[str, float]]:
+def read(epochs: int) -> dict[str, dict[str, float]]:
     """Accuracy for each attribute on the test split after the last epoch, with its interval over examples."""
     dataset = data.load("drawn-faces")
     codes = {name: code(dataset.examples[name]) for name in dataset.attributes}
@@ -87,15 +86,17 @@ def read(epochs: int, recipe: Recipe) -> dict[str, dict[str, float]]:
         return out_BK.float().split(classes, dim=1)
 
     image_NHWC, target_AN = split("train")
-    optimiser = recipe.build(network.parameters())
-    for epoch in tqdm(range(epochs), desc="cnn"):
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.rate(epoch, epochs)
-        for rows_B in torch.randperm(len(image_NHWC)).split(recipe.batch):
+    optimiser = torch.optim.Adam(network.parameters(), fused=True)
+    steps = epochs * -(-len(image_NHWC) // BATCH)
+    # Smiles and gender are learnt late, and without a warm-up later still.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK, total_steps=steps, pct_start=0.15)
+    for _ in tqdm(range(epochs), desc="cnn"):
+        for rows_B in torch.randperm(len(image_NHWC)).split(BATCH):
             losses = [F.cross_entropy(out, t[rows_B]) for out, t in zip(logits(image_NHWC[rows_B]), target_AN, strict=True)]
             optimiser.zero_grad()
             torch.stack(losses).sum().backward()
             optimiser.step()
+            schedule.step()
     image_NHWC, target_AN = split("test")
     with torch.no_grad():
         parts = [[out.argmax(1) for out in logits(part)] for part in image_NHWC.split(250)]
