@@ -51,7 +51,7 @@ def main(config: Config) -> dict[str, Any]:
     result = {
         "about": about("CPU, 1 thread"),
         "faces_per_second_of_a_core": {"median": statistics.median(rates), "low": min(rates), "high": max(rates)},
-        "recipe": f"cnn with one head for all attributes; Adam, one cycle up to {PEAK:g}, batch {BATCH}, {config.epochs} epochs",
+        "recipe": f"cnn, one head for all attributes; Adam, one cycle to {PEAK:g}, batch {BATCH}, {config.epochs} epochs",
         "age": f"below {OLD} years or not",
         "test_accuracy": read(config.epochs),
     }
