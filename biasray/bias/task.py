@@ -20,7 +20,7 @@ from biasray.random import rng
 @dataclass(frozen=True, kw_only=True)
 class Task:
     data: str = "digits"
-    """A built-in data set (digits), or the folder or URI of an imported one."""
+    """A built-in data set (digits, drawn-faces), or the folder or URI of an imported one."""
     target: str | None = None
     """Attribute to predict. Default: the data set's own."""
     bias: str | None = None

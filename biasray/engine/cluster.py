@@ -58,9 +58,7 @@ def device(compute: Compute) -> torch.device:
     """
     fewest = compute.workers if compute.min_workers is None else compute.min_workers
     if not 1 <= fewest <= compute.workers:
-        raise ValueError(
-            f"--workers {compute.workers} and --min-workers {fewest}: give 1 or more, and no fewer --workers."
-        )
+        raise ValueError(f"--workers {compute.workers} and --min-workers {fewest}: give 1 or more, and no fewer --workers.")
     if not joined():
         return compute.start()
     connect()

@@ -11,7 +11,7 @@ import pytest
 from biasray.bias.task import Task
 from biasray.experiment import Compute, Training
 from pipelines import debias, import_data, quickstart
-from pipelines.benchmarks import importing, loop
+from pipelines.benchmarks import drawing, importing, loop
 from pipelines.cli import run
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +146,7 @@ def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> Non
     assert re.fullmatch(r"\s*There is no data set 'nowhere': [^\n]+\.\n", ended.stderr)
 
 
-@pytest.mark.parametrize("module", [debias, import_data, quickstart, loop, importing])
+@pytest.mark.parametrize("module", [debias, import_data, quickstart, loop, importing, drawing])
 def test_help_explains_every_option(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
