@@ -18,7 +18,7 @@ from biasray import methods, networks, storage
 from biasray.bias.colour import RGB
 from biasray.bias.task import Prepared, prepare
 from biasray.contract import Labels, Method
-from biasray.data.dataset import DataSet, Split
+from biasray.data.dataset import DataSet, Images, Split
 from biasray.experiment import Experiment
 from biasray.loop import SCAN, Place, Plan, Tick, train
 from biasray.predict import predict
@@ -110,6 +110,18 @@ def resident(
         device,
         torch.float64 if experiment.precision == "float64" else torch.float32,
     )
+
+
+def examples(dataset: DataSet, prepared: Prepared, each: int) -> dict[tuple[int, int], Images]:
+    """Up to `each` training images of every cell (target, bias), as a network sees them: uint8 (E, H, W, C)."""
+    table, out = prepared.tables["train"], {}
+    for t, b in np.ndindex(prepared.cells("train").shape):
+        mine = table[(table["target"] == t) & (table["bias"] == b)].iloc[:each]
+        image_EHWC = dataset.images(mine["row"].to_numpy())
+        if "red" in table:
+            image_EHWC = (image_EHWC * mine[RGB].to_numpy()[:, None, None]).round().astype(np.uint8)
+        out[t, b] = image_EHWC
+    return out
 
 
 def _publish(folder: str, method: Method, experiment: Experiment, table: pd.DataFrame, p_NK: np.ndarray) -> None:

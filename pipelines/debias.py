@@ -12,7 +12,7 @@ from biasray.data.dataset import DataSet
 from biasray.engine import cluster
 from biasray.engine.cells import run_cells
 from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, names, resolved
-from biasray.report import headline, page, results
+from biasray.report import headline, page, results, thumbnails
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
@@ -77,7 +77,7 @@ def main(config: Config) -> str:
 
     with Progress() as progress:
         failed = run_cells(cells, dataset, folders, config.compute, storage.join(out, "ray"), progress, record)
-    rows = conclude(out, cells, folders, first, {cells[number].method for number in failed})
+    rows = conclude(out, cells, folders, first, dataset, {cells[number].method for number in failed})
     if rows:
         print(headline.text(rows))
         print(f"\n{name}/report.html and results.json hold the rest.")
@@ -91,7 +91,7 @@ def main(config: Config) -> str:
 
 
 def conclude(
-    out: str, cells: Sequence[Experiment], folders: Sequence[str], first: Prepared, failed: Set[str]
+    out: str, cells: Sequence[Experiment], folders: Sequence[str], first: Prepared, dataset: DataSet, failed: Set[str]
 ) -> list[results.Row]:
     """Write results.json and report.html of the methods that were trained with all their seeds; returns their rows.
 
@@ -110,7 +110,9 @@ def conclude(
     rows = results.rows(cells[0].data_name, found, first.targets, first.biases, first.aligned)
     told = about([d["made"] for d in done])
     storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
-    html = page.render(rows, [dataclasses.asdict(e) for e, _ in whole], done, first, told)
+    pictures = cell.examples(dataset, first, thumbnails.EACH)
+    fields = [dataclasses.asdict(e) for e, _ in whole]
+    html = page.render(rows, fields, done, first, pictures, dataset.set_aside, sorted(failed), told)
     storage.write(storage.join(out, "report.html"), html.encode())
     return rows
 

@@ -123,3 +123,17 @@ def test_no_batch_of_any_table_carries_bias_labels_to_a_method_without_the_need(
     cell.run(mine, digits, str(tmp_path), CPU)
     assert seen
     assert all(batch.bias is None and batch.group is None for batch in seen)
+
+
+def test_the_examples_shown_are_what_the_network_sees() -> None:
+    digits = data.load("digits")
+    one = experiment("erm")
+    prepared = prepare(digits, one.task, 0)
+    table = cell.resident(digits, prepared, "train", CPU, one)
+    seen = table.fetch(torch.arange(len(table)), torch.arange(len(table)))
+    shown = cell.examples(digits, prepared, 2)
+    assert len(shown) == 100
+    for (target, bias), image_EHWC in shown.items():
+        rows = torch.nonzero((seen.target == target) & (seen.bias == bias))[:2, 0]
+        assert image_EHWC.shape == (len(rows), *seen.image.shape[2:], 3)
+        assert np.abs(seen.image[rows].permute(0, 2, 3, 1).numpy() - image_EHWC / 255).max(initial=0) <= 0.5 / 255 + 1e-6

@@ -30,6 +30,8 @@ class DataSet:
     """Of all that an experiment can read of this data set."""
     images: Callable[[NDArray[np.int64]], Images]
     """The images of these rows of `examples`, uint8 (N, H, W, C)."""
+    set_aside: tuple[tuple[str, str], ...] = ()
+    """Files that the import could not use, each with the reason."""
     store: Images | None = None
     """All images, where they are in memory already: one copy for all processes of a machine."""
 

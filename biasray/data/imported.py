@@ -26,6 +26,7 @@ def open_imported(folder: str) -> DataSet:
         target=manifest["target"],
         bias=manifest["bias"],
         checksum=manifest["checksum"],
+        set_aside=tuple((file, reason) for file, reason in [*manifest["set_aside"], *manifest["duplicates"]]),
         images=partial(_images, folder, manifest, kept.index.to_numpy()),
     )
 

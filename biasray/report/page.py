@@ -3,23 +3,37 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from biasray import methods
 from biasray.bias.task import Prepared
-from biasray.report import headline, plots
+from biasray.data.dataset import Images
+from biasray.report import headline, plots, thumbnails
 from biasray.report.results import Row
 
 Fields = Mapping[str, Any]  # an experiment as config.json holds it
 SELECT = {"last": "the last", "accuracy": "the best validation accuracy", "worst-group": "the best worst group"}
 SMALL = 10  # a group with fewer test examples is named as such
+LISTED = 8  # files that were set aside
 
 
 def render(
-    rows: Sequence[Row], cells: Sequence[Fields], done: Sequence[dict[str, Any]], prepared: Prepared, about: dict[str, Any]
+    rows: Sequence[Row],
+    cells: Sequence[Fields],
+    done: Sequence[dict[str, Any]],
+    prepared: Prepared,
+    pictures: Mapping[tuple[int, int], Images],
+    set_aside: Sequence[tuple[str, str]],
+    failed: Sequence[str],
+    about: dict[str, Any],
 ) -> str:
-    """HTML of a comparison: its rows, its cells in order with what each left, and the first seed's tables."""
+    """HTML of a comparison.
+
+    Its rows; its cells in order with what each left; the first seed's tables, with `pictures` of each cell (target,
+    bias) of training; files that the import set aside; methods that failed, of which it has no rows.
+    """
     names, first, task = list(dict.fromkeys(e["method"] for e in cells)), cells[0], cells[0]["task"]
     groups = [f"{t}, {b}" for t in prepared.targets for b in prepared.biases]
     history = {m: [d["history"] for e, d in zip(cells, done, strict=True) if e["method"] == m] for m in names}
@@ -38,6 +52,7 @@ def render(
         bias_note="Model bias is the mean over targets of "
         + ("the difference between the two bias groups' accuracies." if two else "average minus worst group accuracy."),
         bias_plot=Markup(plots.dots(rows, names, "model_bias", "model bias, % (thick: examples, thin: seeds)")),
+        plane_plot=Markup(plots.plane(rows, names, "model_bias", "group_average")),
         aligned_plot=Markup(plots.accuracies(rows, names, ("aligned", "conflicting"))) if prepared.aligned else None,
         group_plot=Markup(
             plots.accuracies(rows, names, groups)
@@ -52,6 +67,10 @@ def render(
         biasing=_biasing(task, prepared),
         cells=[(s, list(zip(prepared.targets, prepared.cells(s).tolist(), strict=True))) for s in ("train", "test")],
         biases=prepared.biases,
+        thumbnails=_thumbnails(prepared, pictures),
+        set_aside=set_aside,
+        set_aside_most=LISTED,
+        limits=_limits(rows, first, prepared, small, failed),
         aligned=prepared.aligned,
         first_seed=first['seed'],
         settings=_settings(cells, done, names),
@@ -59,6 +78,45 @@ def render(
         data_name=first['data_name'],
         checksum=first['data_checksum'],
     )  # fmt: skip
+
+
+def _thumbnails(prepared: Prepared, pictures: Mapping[tuple[int, int], Images]) -> list[tuple[str, str]]:
+    """Caption and image of each cell, or of all cells where they are many."""
+    targets, biases = len(prepared.targets), len(prepared.biases)
+    if targets * biases > plots.FEW:
+        return [("One example of each cell: targets down, bias values across.", thumbnails.matrix(pictures, targets, biases))]
+    n_TB = prepared.cells("train")
+    return [
+        (f"{prepared.targets[t]}, {prepared.biases[b]}: {n_TB[t, b]:,}", thumbnails.row(pictures[t, b]))
+        for t, b in np.ndindex(n_TB.shape)
+        if n_TB[t, b]
+    ]
+
+
+def _limits(rows: Sequence[Row], first: Fields, prepared: Prepared, small: Sequence[str], failed: Sequence[str]) -> list[str]:
+    """What a reader must not take from this page, a sentence each."""
+    task, seeds = first["task"], rows[0]["seeds"]
+    found = [f"{method} failed and is not shown: it did not end with all its seeds." for method in failed]
+    if first["data_name"] == "drawn-faces":
+        found.append("These faces are drawn by a program, not photographed: nothing here says how a model treats people.")
+    if seeds < 5:
+        found.append(f"{seeds} seed{'s' * (seeds > 1)} say little about how much another training would differ.")
+    found.append(
+        "The bias was made by choosing or colouring examples, so it is stronger and cleaner than what data have of themselves."
+        if task["agreement"] is not None
+        else "What correlates with the bias attribute in these data is not controlled for."
+    )
+    if task["align"]:
+        rest = ", ".join(prepared.biases)
+        found.append(f"Bias values were merged into {rest}: differences within one of these are not shown.")
+    if small:
+        found.append(
+            f"{len(small)} groups have fewer than {SMALL} test examples; the worst of many small groups is a noisy figure."
+        )
+    if task["validation"] == "biased":
+        found.append("Validation is as biased as training: a curve that rises there need not mean a fairer model.")
+    found.append("Identical images are kept on one side of a split; two different photographs of one person may not be.")
+    return found
 
 
 def _lead(first: Fields, prepared: Prepared) -> str:

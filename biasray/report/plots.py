@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from biasray import metrics
 from biasray.report.results import Row
 
 mpl.use("agg")
@@ -104,6 +105,26 @@ def _lines(axes: Axes, value_SE: list[list[float]], shade: str, label: str) -> N
     shortest = min(map(len, value_SE))
     mean: NDArray[np.float64] = np.mean([value[:shortest] for value in value_SE], 0)
     axes.plot(range(1, shortest + 1), mean, color=shade, lw=1.8, label=label)
+
+
+def plane(rows: Sequence[Row], methods: Sequence[str], across: str, up: str) -> str:
+    """Two metrics against each other: a point a method, with its intervals over seeds where there are several."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for method in methods:
+            mine = {r["metric"]: r for r in rows if (r["method"], r["group"], r["interval"]) == (method, "all", "seeds")}
+            x, y = mine[across], mine[up]
+            for at, fixed, swap in ((x, y, 1), (y, x, -1)):
+                if at["low"] is not None:
+                    line = [100 * at["low"], 100 * at["high"]], [100 * fixed["value"]] * 2
+                    axes.plot(*line[::swap], color=colour(methods)[method], lw=1, alpha=0.6)
+            place = (100 * x["value"], 100 * y["value"])
+            axes.plot(*place, "o", color=colour(methods)[method], ms=6)
+            axes.annotate(method, place, (6, 5), textcoords="offset points", color=colour(methods)[method])
+        axes.set_xlabel(f"{metrics.found()[across].title}, %")
+        axes.set_ylabel(f"{metrics.found()[up].title}, %")
+        return svg(figure)
 
 
 def dots(rows: Sequence[Row], methods: Sequence[str], metric: str, label: str) -> str:

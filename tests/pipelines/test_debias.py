@@ -65,7 +65,7 @@ def test_the_report_is_self_contained_and_shows_every_method(finished: Path) -> 
     assert "url(http" not in text
     for method in ("erm", "lff"):
         assert f"<td>{method}" in text
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 5
 
 
 def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

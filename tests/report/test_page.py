@@ -1,0 +1,73 @@
+"""The page in a real browser."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from biasray import cell, data
+from biasray.bias.task import Task, prepare, resolve
+from biasray.data.dataset import DataSet
+from biasray.report import page, results, thumbnails
+
+# What a reader would notice: pictures that did not load, drawings without size, a page wider than the window.
+LOOK = """<script>addEventListener("load", () => { document.title = JSON.stringify({
+  broken: [...document.images].filter(i => !i.naturalWidth).length,
+  images: document.images.length,
+  flat: [...document.querySelectorAll("svg")].filter(s => s.getBoundingClientRect().height < 20).length,
+  wide: document.documentElement.scrollWidth - innerWidth,
+  text: document.body.innerText }) })</script>"""
+
+
+def render(dataset: DataSet, task: Task, folder: Path, failed: tuple[str, ...] = ()) -> str:
+    """The report on one method that guesses the aligned target, without training it."""
+    prepared = prepare(dataset, resolve(task, dataset), 0)
+    table = prepared.tables["test"]
+    predictions = [table[["id", "target", "bias"]].assign(predicted=table["bias"]) for _ in range(2)]
+    found = [results.outcome(m, "", predictions, prepared.cells("train"), [1.0]) for m in ("erm", "group-dro")]
+    rows = results.rows(dataset.name, found, prepared.targets, prepared.biases, prepared.aligned)
+    fields = {
+        "task": vars(resolve(task, dataset)), "data_name": dataset.name, "data_checksum": "c", "network": "cnn",
+        "precision": "bf16", "select": "last", "seed": 0, "epochs": 2, "settings": {},
+        "recipe": {"optimiser": "adam", "lr": 1e-3, "batch": 64, "weight_decay": 0.0},
+    }  # fmt: skip
+    epochs = [{"stage": "fit", "epoch": e, "losses": {}, "accuracy": 0.5, "group_average": 0.5} for e in (1, 2)]
+    cells = [{**fields, "method": m} for m in ("erm", "group-dro")]
+    pictures = cell.examples(dataset, prepared, thumbnails.EACH)
+    about = {"command": "python -m pipelines.debias", "versions": {"torch": "2"}, "hardware": "h", "date": "2026-11-22"}
+    html = page.render(
+        rows, cells, [{"history": epochs, "seconds": 1.0}] * 2, prepared, pictures, [("a.jpg", "not an image")], failed, about
+    )
+    (folder / "report.html").write_text(html.replace("</body>", LOOK + "</body>"))
+    return str(folder / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "images"),
+    [
+        ("digits", Task(data="digits", agreement=0.9), 1),
+        ("drawn-faces", Task(data="drawn-faces", bias="hat", agreement=0.9), 4),
+    ],
+)
+@pytest.mark.parametrize("width", [1000, 400])
+def test_the_page_is_whole_and_fits_the_window(name: str, task: Task, images: int, width: int, tmp_path: Path) -> None:
+    browser = shutil.which("chromium")
+    if not browser:
+        pytest.skip("chromium is not installed")
+    file = render(data.load(name), task, tmp_path, failed=("jtt",))
+    words = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    ended = subprocess.run(
+        [browser, *words, f"--window-size={width},1200", "--dump-dom", f"file://{file}"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    found = re.search(r"<title>(\{.*?\})</title>", ended.stdout, re.S)
+    assert found, ended.stdout[:500]
+    seen = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    assert (seen["broken"], seen["flat"], seen["images"]) == (0, 0, images)
+    assert seen["wide"] <= 0
+    for told in ("jtt failed", "a.jpg: not an image", "Limits", "python -m pipelines.debias", "model bias"):
+        assert told in seen["text"]
+    assert ("drawn by a program" in seen["text"]) == (name == "drawn-faces")
