@@ -16,8 +16,7 @@ C = TypeVar("C")
 
 def run(config: type[C], main: Callable[[C], Any]) -> None:
     """Parse the command line into a Config and run; a ValueError ends with its sentence and exit status 2."""
-    prog = f"python -m {sys.modules['__main__'].__spec__.name}" if sys.modules["__main__"].__spec__ else None
-    given = tyro.cli(config, prog=prog, config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff))
+    given = parse(config, sys.argv[1:])
     try:
         main(given)
     except ValueError as error:
@@ -26,6 +25,12 @@ def run(config: type[C], main: Callable[[C], Any]) -> None:
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)
         sys.exit(130)
+
+
+def parse(config: type[C], words: Sequence[str]) -> C:
+    """A Config from the words of a command line; ends the process with an explanation where they make none."""
+    prog = f"python -m {sys.modules['__main__'].__spec__.name}" if sys.modules["__main__"].__spec__ else None
+    return tyro.cli(config, prog=prog, args=words, config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff))
 
 
 def about(made: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:

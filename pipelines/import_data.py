@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from biasray.engine.ingest import import_data
 from pipelines.cli import about, run
+from pipelines.place import refuse_relative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class Config:
 
 
 def main(config: Config) -> None:
+    refuse_relative("--source", config.source)
+    refuse_relative("--out", config.out)
     with tqdm(desc=f"import {config.name}", unit=" images", mininterval=0.5, delay=1) as bar:
         manifest = import_data(
             config.name,
