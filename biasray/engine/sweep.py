@@ -130,6 +130,10 @@ class _Watch(Callback):
         self.cells, self.board, self.told, self.finished = cells, board, told, finished
         self.ended, self.failed, self.looked = 0, 0, 0.0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune saves its callbacks for a restore that we never ask for, and a terminal cannot be saved."""
+        return {}
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if time.monotonic() - self.looked < SECONDS:
             return

@@ -8,10 +8,11 @@ from types import ModuleType
 
 import pytest
 
+from biasray import data
 from biasray.bias.task import Task
 from biasray.experiment import Compute, Training
 from pipelines import debias, import_data, quickstart
-from pipelines.benchmarks import drawing, importing, loop
+from pipelines.benchmarks import drawing, engine, importing, loop
 from pipelines.cli import run
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +147,7 @@ def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> Non
     assert re.fullmatch(r"\s*There is no data set 'nowhere': [^\n]+\.\n", ended.stderr)
 
 
-@pytest.mark.parametrize("module", [debias, import_data, quickstart, loop, importing, drawing])
+@pytest.mark.parametrize("module", [debias, import_data, quickstart, loop, importing, drawing, engine])
 def test_help_explains_every_option(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +161,15 @@ def test_help_explains_every_option(
         assert len(re.findall(r"[A-Za-z]{2,}", option)) > 4, f"not explained: {option}"
 
 
-def test_the_quickstart_ends_with_a_report(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("local_ray")
+def test_a_comparison_in_which_all_fails_says_why_and_shows_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"(?s)erm, seed 0: The loss of network is not finite.*nothing is shown"):
+        debias.main(config(tmp_path, methods=("erm",), training=Training(epochs=1, batch=64, lr=1e30)))
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_the_quickstart_imports_debiases_and_ends_with_a_report(tmp_path: Path) -> None:
     quickstart.main(quickstart.Config(out=str(tmp_path), seeds=1, compute=Compute(threads=1), tracking="none"))
-    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "digits/report.html").exists()
+    assert len(data.load(str(tmp_path / "drawn-faces")).examples) == quickstart.FACES
