@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from typing import Any
 
 # Read when Ray is imported: without it each local worker would build an environment of its own under `uv run`.
@@ -12,7 +13,6 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a w
 
 import ray
 import torch
-from ray.experimental.internal_kv import _internal_kv_get
 
 from biasray.experiment import Compute
 
@@ -67,20 +67,29 @@ def device(compute: Compute) -> torch.device:
     return torch.device("cpu" if compute.device == "cpu" or not gpus() else "cuda")
 
 
-def refuse_too_much(workers: int, each: dict[str, float]) -> None:
-    """Raise ValueError where the cluster can never give so many workers with these resources each.
+def refuse_too_large(size: int, what: str) -> None:
+    """Raise ValueError where a machine's shared memory cannot hold so many bytes."""
+    room = min((node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["Alive"]), default=0)
+    if size > room:
+        raise ValueError(
+            f"{what} take {size / 1e9:.1f} GB in memory, and a machine of the cluster shares {room / 1e9:.1f} GB: "
+            "import them at a smaller --size, or give Ray a larger object store."
+        )
 
-    A cluster that grows by itself may yet give them: there Ray says what it waits for.
+
+def refuse_too_much(workers: int, each: dict[str, float]) -> None:
+    """Raise ValueError where this machine can never give so many workers with these resources each.
+
+    A joined cluster may grow, so there it is only warned of.
     """
-    if _internal_kv_get("__autoscaling_status"):
-        return
     held: list[dict[str, Any]] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     wanted = {kind: amount for kind, amount in each.items() if amount}
     room = sum(min(int(node.get(kind, 0) // amount) for kind, amount in wanted.items()) for node in held)
-    if room < workers:
-        has = ", ".join(f"{sum(node.get(kind, 0) for node in held):g} {kind}s" for kind in wanted)
-        asked = " and ".join(f"{amount:g} {kind}" for kind, amount in wanted.items())
-        raise ValueError(
-            f"--workers {workers} with {asked} each is more than the cluster can give: it has {has} on {len(held)} "
-            f"machines, room for {room}; ask for fewer, or add machines."
-        )
+    if room >= workers:
+        return
+    has = ", ".join(f"{sum(node.get(kind, 0) for node in held):g} {kind}s" for kind in wanted)
+    asked = " and ".join(f"{amount:g} {kind}" for kind, amount in wanted.items())
+    said = f"--workers {workers} with {asked} each is more than there is: {has}, room for {room}"
+    if not joined():
+        raise ValueError(f"{said}; ask for fewer, or join a larger cluster by RAY_ADDRESS.")
+    warnings.warn(f"{said}. It waits for the cluster to grow; stop it if it cannot.", stacklevel=2)

@@ -5,6 +5,7 @@ restore would do finished trials again. Neither a cell that fails nor a machine 
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ from biasray import cell, storage
 from biasray.data.dataset import DataSet
 from biasray.engine.board import SECONDS, Board, Seen, Teller
 from biasray.engine.cells import Status
-from biasray.engine.cluster import connect, gpus, ray, refuse_too_much
+from biasray.engine.cluster import connect, gpus, ray, refuse_too_large, refuse_too_much
 from biasray.engine.work import RETRIES, Work
 from biasray.experiment import Compute, Experiment
 
@@ -47,6 +48,7 @@ def sweep(
     threads = compute.threads or 1
     each = {"CPU": float(threads), **({"GPU": 1.0} if gpu else {})}
     refuse_too_much(compute.workers if compute.min_workers is None else compute.min_workers, each)
+    refuse_too_large(len(dataset.examples) * math.prod(dataset.shape), f"The images of {dataset.name}")
     board = Board.remote()  # type: ignore[attr-defined]
     images = dataset.images(np.arange(len(dataset.examples)))
     shared = ray.put(replace(dataset, store=None)), ray.put(images)

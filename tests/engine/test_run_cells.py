@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,16 +54,22 @@ def test_a_finished_cell_is_not_run_again(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("local_ray")
 def test_more_workers_than_the_cluster_has_are_refused_at_once(tmp_path: Path) -> None:
     one = make("erm")
-    with pytest.raises(ValueError, match="--workers 3 with 1 CPU each is more than the cluster can give: it has 2 CPUs"):
+    with pytest.raises(ValueError, match="--workers 3 with 1 CPU each is more than there is: 2 CPUs, room for 2"):
         run_cells([one], DIGITS, folders(tmp_path, [one]), Compute(workers=3), str(tmp_path / "ray"))
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_every_method_trains_on_two_workers_as_on_one_even_after_a_lost_worker(tmp_path: Path) -> None:
-    """To 1e-9 in float64, which architecture.md promises."""
-    from biasray import methods
+def test_images_that_shared_memory_cannot_hold_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    vast = replace(DIGITS, shape=(3, 10**6, 10**6), images=lambda _: pytest.fail("read"))
+    cells = [make("erm", 0), make("erm", 1)]
+    with pytest.raises(ValueError, match=r"The images of digits take 5391000\.0 GB in memory"):
+        run_cells(cells, vast, folders(tmp_path, cells), Compute(), str(tmp_path / "ray"))
 
-    cells = [make(method, epochs=4, precision="float64") for method in methods.found()]
+
+@pytest.mark.usefixtures("local_ray")
+def test_two_workers_of_ray_train_do_what_one_does_even_after_one_was_lost(tmp_path: Path) -> None:
+    """To 1e-9 in float64. (That every method does so on two workers, test_loop.py shows without Ray's start-up time.)"""
+    cells = [make("jtt", epochs=4, precision="float64")]
     killed = list[bool]()
 
     def kill(status: Status) -> None:
