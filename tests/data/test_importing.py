@@ -222,6 +222,7 @@ def imported(tmp_path: Path) -> tuple[str, pd.DataFrame, np.ndarray]:
         "bias": "parity",
         "checksum": "c",
         "shards": [s._asdict() for s in shards],
+        "set_aside": [["c.png", "not an image"]],
         "duplicates": [["a-2.png", "why"], ["b-9.png", "why"]],
     }
     storage.write_json(storage.join(str(out), "manifest.json"), manifest)
@@ -237,6 +238,7 @@ def test_an_imported_data_set_leaves_out_what_its_manifest_sets_aside(tmp_path: 
     pd.testing.assert_frame_equal(data.examples, kept)
     assert (data.name, data.shape, data.target, data.bias) == ("tiny", (3, 8, 8), "label", "parity")
     assert data.attributes == ["label", "parity"]
+    assert data.set_aside == (("c.png", "not an image"), ("a-2.png", "why"), ("b-9.png", "why"))
 
 
 def test_images_of_an_imported_data_set_are_those_of_the_rows_in_the_order_asked(tmp_path: Path) -> None:
@@ -250,7 +252,15 @@ def test_an_imported_data_set_is_sorted_by_id_in_whatever_order_its_adapter_list
     source, out = source_of(tmp_path / "in"), tmp_path / "out"
     rows = Folder().index(source).rows[::-1]
     shards = [make_shard(Folder(), source, rows[part], n, 8, str(out)) for n, part in enumerate((slice(0, 6), slice(6, 10)))]
-    manifest = {"name": "tiny", "shape": [3, 8, 8], "target": "label", "bias": "parity", "checksum": "c", "duplicates": []}
+    manifest = {
+        "name": "tiny",
+        "shape": [3, 8, 8],
+        "target": "label",
+        "bias": "parity",
+        "checksum": "c",
+        "set_aside": [],
+        "duplicates": [],
+    }
     storage.write_json(storage.join(str(out), "manifest.json"), {**manifest, "shards": [s._asdict() for s in shards]})
     data = load(str(out))
     assert list(data.examples["id"]) == sorted(rows["id"])
