@@ -22,6 +22,7 @@ class Progress:
             return
         if self.began is None:
             self.began = time.monotonic()
+            self.bar.reset(status.total)  # so that the time left does not count the start of Ray
         failed = f", {status.failed} failed" if status.failed else ""
         self.bar.set_description_str(f"{status.finished}/{status.cells} trainings{failed}", refresh=False)
         self.bar.total = status.total

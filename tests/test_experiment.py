@@ -59,7 +59,7 @@ def test_what_is_given_wins_over_the_scale_and_the_preset() -> None:
 
 def test_large_tables_get_fewer_epochs_on_a_laptop() -> None:
     assert SCALES["laptop"].epochs_of(900) == 20
-    assert SCALES["laptop"].epochs_of(53_964) == 6
+    assert SCALES["laptop"].epochs_of(53_964) == 13
     assert SCALES["laptop"].epochs_of(10_000_000) == 1
     assert SCALES["paper"].epochs_of(10_000_000) == 100
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def head() -> Iterator[str]:
     """Address of the Jobs server."""
     jobs = free_port()
     temporary = tempfile.TemporaryDirectory()  # its own: Ray keeps the address of the machine's cluster in the usual one
-    ports = [f"--port={free_port()}", f"--dashboard-port={jobs}", f"--ray-client-server-port={free_port()}"]
+    # Every port its own: the agents of two clusters on one machine would else fight for them.
+    servers = ("port", "ray-client-server-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port")
+    ports = [f"--{name}={free_port()}" for name in (*servers, "runtime-env-agent-port", "metrics-export-port")]
     command = [
         BIN / "ray",
         "start",
@@ -36,6 +39,7 @@ def head() -> Iterator[str]:
         "--block",
         "--num-cpus=2",
         "--include-dashboard=true",
+        f"--dashboard-port={jobs}",
         *ports,
         "--temp-dir",
         temporary.name,
@@ -50,6 +54,9 @@ def head() -> Iterator[str]:
         if "--block" in line:  # the last thing it says once all of it runs
             break
     assert process.poll() is None, told
+    until = time.monotonic() + 120
+    while "No available agent" in ray_job(f"http://127.0.0.1:{jobs}", "true").stderr and time.monotonic() < until:
+        time.sleep(1)
     yield f"http://127.0.0.1:{jobs}"
     os.killpg(process.pid, signal.SIGTERM)
     process.wait()
@@ -58,7 +65,11 @@ def head() -> Iterator[str]:
 
 
 def submit(head: str, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [BIN / "ray", "job", "submit", "--address", head, "--working-dir", ".", "--", "python", "-m", *words]
+    return ray_job(head, "python", "-m", *words)
+
+
+def ray_job(head: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [BIN / "ray", "job", "submit", "--address", head, "--working-dir", ".", "--", *words]
     return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
 
 
