@@ -65,7 +65,11 @@ def main(config: Config) -> str:
         if other.seed != config.seed and other.method == cells[0].method:
             prepare(dataset, other.task, other.seed)  # refuse what cannot be had before any training starts
     claim(out, cells)
-    records = start(config.tracking, f"debias {dataset.name}", fingerprint, flat(dataclasses.asdict(config)))
+    task = cells[0].task
+    called = f"debias {dataset.name}: {task.target} from {task.bias}" + f", agreement {task.agreement}" * (
+        task.agreement is not None
+    )
+    records = start(config.tracking, called, fingerprint, flat(dataclasses.asdict(config)))
     print(plan(cells, dataset, first, name))
     folders = [storage.join(out, "cells", f"{e.method}-{e.seed}") for e in cells]
 
