@@ -8,6 +8,7 @@ from PIL import Image
 
 from biasray import data, storage
 from biasray.bias.task import Task
+from biasray.engine import cluster
 from biasray.experiment import Compute, Training
 from pipelines import debias, import_data
 from pipelines.cli import run
@@ -39,6 +40,15 @@ def main(config: Config) -> str:
     """Returns the folder of the comparison."""
     refuse_relative("--out", config.out)
     out = config.out or DEFAULT
+    comparison = debias.Config(
+        task=Task(data="digits", agreement=0.95),
+        training=Training(epochs=40, batch=64),
+        seeds=config.seeds,
+        out=storage.join(out, "digits"),
+        tracking=config.tracking,
+        compute=config.compute,
+    )
+    debias.experiments(comparison, data.load("digits"), cluster.device(config.compute))  # refuse what is wrong at once
     pictures, imported = storage.join(out, "pictures"), storage.join(out, "drawn-faces")
     write_pictures(pictures)
     labels = storage.join(pictures, "labels.csv")
@@ -47,17 +57,7 @@ def main(config: Config) -> str:
         import_data.Config(name="folder", source=pictures, labels=labels, target="gender", bias="hat", out=imported)
     )
     print("\n2. Debias: digits whose colour gives them away\n")
-    task, training = Task(data="digits", agreement=0.95), Training(epochs=40, batch=64)
-    found = debias.main(
-        debias.Config(
-            task=task,
-            training=training,
-            seeds=config.seeds,
-            out=storage.join(out, "digits"),
-            tracking=config.tracking,
-            compute=config.compute,
-        )
-    )
+    found = debias.main(comparison)
     print(
         f"\n3. Next\n\n   open {found}/report.html\n"
         + "   uv run mlflow ui --backend-store-uri sqlite:///mlflow.db\n" * (config.tracking is None)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import warnings
 from typing import Any
 
@@ -38,12 +39,26 @@ def connect() -> None:
     if ray.is_initialized():
         return
     logging.getLogger("ray").setLevel(logging.ERROR)
+    at = os.environ.get("RAY_ADDRESS", "")
+    if not _answers(at):
+        raise ValueError(f"No Ray cluster answers at RAY_ADDRESS {at}: start it, or unset RAY_ADDRESS to run here.")
     try:
         address, dashboard = (None, None) if joined() else ("local", False)
         ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError) as error:
-        address = os.environ.get("RAY_ADDRESS", "this machine")
-        raise ValueError(f"No Ray cluster answers at {address}: start it, or unset RAY_ADDRESS to run here.") from error
+        raise ValueError(f"Ray cannot be {'joined at ' + at if at else 'started here'}: {error}") from error
+
+
+def _answers(address: str) -> bool:
+    """Whether something listens at HOST:PORT: Ray itself would try for minutes. Other addresses are Ray's to judge."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return True
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError:
+        return False
+    return True
 
 
 def gpus() -> int:

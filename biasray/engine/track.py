@@ -48,7 +48,7 @@ class Tracker:
             self.experiment = self._experiment()
             self.run = self._begin(name, fingerprint, parameters, parent=None)
         except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
-            reason = str(error).strip().splitlines()[0][:200]
+            reason = str(error).strip().splitlines()[0].partition(" with exception")[0][:200]
             raise ValueError(f"MLflow at {uri} cannot be used ({reason}); start it, or give another --tracking.") from error
 
     def cell(self, name: str, parameters: Mapping[str, Any], fingerprint: str, done: Mapping[str, Any], folder: str) -> None:
