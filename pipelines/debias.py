@@ -66,9 +66,7 @@ def main(config: Config) -> str:
             prepare(dataset, other.task, other.seed)  # refuse what cannot be had before any training starts
     claim(out, cells)
     task = cells[0].task
-    called = f"debias {dataset.name}: {task.target} from {task.bias}" + f", agreement {task.agreement}" * (
-        task.agreement is not None
-    )
+    called = f"debias {dataset.name}: {task.target} from {task.bias}, agreement {task.agreement or 'as it is'}"
     records = start(config.tracking, called, fingerprint, flat(dataclasses.asdict(config)))
     print(plan(cells, dataset, first, name))
     folders = [storage.join(out, "cells", f"{e.method}-{e.seed}") for e in cells]
