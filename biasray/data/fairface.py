@@ -8,6 +8,7 @@ import pandas as pd
 
 from biasray import storage
 from biasray.data.adapter import Adapter, Index, Remark
+from biasray.data.decode import Encoded
 from biasray.data.labelling import beside, read_csv, refuse_twice
 from biasray.data.parquet import ParquetImages, is_parquet
 
@@ -63,10 +64,8 @@ class FairFace(Adapter):
             found["split"] = is_val_N.map({True: "test", False: "trainval"})
         return Index(found, set_aside, noted)
 
-    def reader(self, source: str) -> Callable[[str], bytes]:
-        if _csvs(source):
-            return lambda example: storage.read(storage.join(source, example))
-        return ParquetImages(source).reader()
+    def reader(self, source: str) -> Callable[[str], Encoded]:
+        return super().reader(source) if _csvs(source) else ParquetImages(source).reader()
 
 
 def _csvs(source: str) -> list[str]:

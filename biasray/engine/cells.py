@@ -36,7 +36,7 @@ def run_cells(
     A single cell with one worker runs in this process, without Ray's fixed cost, unless a cluster was joined; all else
     goes through `engine.sweep`, which keeps Ray's own files in the folder `scratch` meanwhile. `told` is called about
     once a second, `finished` with the number of each cell that has its result, both in this process.
-    Raises ValueError, before anything is trained, for more workers than the cluster can give.
+    Raises ValueError, before anything is trained, for more workers than this machine can give.
     """
     todo = {k: e for k, e in enumerate(cells) if not storage.exists(storage.join(folders[k], cell.DONE))}
     for k in range(len(cells)):

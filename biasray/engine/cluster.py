@@ -19,7 +19,7 @@ from biasray.experiment import Compute
 
 
 def joined() -> bool:
-    """Whether there is a cluster to join, or one was joined: a submitted job, or RAY_ADDRESS in the environment."""
+    """Whether a cluster is given: this is a submitted job, or RAY_ADDRESS was set by hand."""
     return "RAY_ADDRESS" in os.environ
 
 

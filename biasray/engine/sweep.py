@@ -71,6 +71,7 @@ def sweep(
         ),
     )
     results: Any = tuner.fit()
+    ray.kill(board)  # Tune keeps a reference to it
     storage.delete_folder(scratch)
     return {r.config["cell"]: sentence for r in results if (sentence := _sentence(r))}
 

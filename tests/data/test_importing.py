@@ -210,21 +210,16 @@ def test_describe_counts_splits_and_values() -> None:
     json.dumps(got)
 
 
+MANIFEST = {"name": "tiny", "shape": [3, 8, 8], "target": "label", "bias": "parity", "checksum": "c"}
+
+
 def imported(tmp_path: Path) -> tuple[str, pd.DataFrame, np.ndarray]:
     """Three shards, the second without rows, and a manifest that sets two examples aside."""
     source, out = source_of(tmp_path / "in"), tmp_path / "out"
     (tmp_path / "in" / "b-5.png").write_bytes(b"")
     shards = [make(source, out, rows, n) for n, rows in enumerate((slice(0, 7), slice(7, 8), slice(8, 10)))]
-    manifest = {
-        "name": "tiny",
-        "shape": [3, 8, 8],
-        "target": "label",
-        "bias": "parity",
-        "checksum": "c",
-        "shards": [s._asdict() for s in shards],
-        "set_aside": [["c.png", "not an image"]],
-        "duplicates": [["a-2.png", "why"], ["b-9.png", "why"]],
-    }
+    aside = {"set_aside": [["c.png", "not an image"]], "duplicates": [["a-2.png", "why"], ["b-9.png", "why"]]}
+    manifest = {**MANIFEST, "shards": [s._asdict() for s in shards], **aside}
     storage.write_json(storage.join(str(out), "manifest.json"), manifest)
     names = labels_of(str(out), [s.file for s in shards])
     pixels = {name: np.asarray(Image.open(Path(source) / name)) for name in names["id"]}
@@ -252,16 +247,10 @@ def test_an_imported_data_set_is_sorted_by_id_in_whatever_order_its_adapter_list
     source, out = source_of(tmp_path / "in"), tmp_path / "out"
     rows = Folder().index(source).rows[::-1]
     shards = [make_shard(Folder(), source, rows[part], n, 8, str(out)) for n, part in enumerate((slice(0, 6), slice(6, 10)))]
-    manifest = {
-        "name": "tiny",
-        "shape": [3, 8, 8],
-        "target": "label",
-        "bias": "parity",
-        "checksum": "c",
-        "set_aside": [],
-        "duplicates": [],
-    }
-    storage.write_json(storage.join(str(out), "manifest.json"), {**manifest, "shards": [s._asdict() for s in shards]})
+    storage.write_json(
+        storage.join(str(out), "manifest.json"),
+        {**MANIFEST, "set_aside": [], "duplicates": [], "shards": [s._asdict() for s in shards]},
+    )
     data = load(str(out))
     assert list(data.examples["id"]) == sorted(rows["id"])
     for row, name in enumerate(data.examples["id"]):
