@@ -55,7 +55,8 @@ def run(
         "validation": resident(dataset, prepared, "validation", device, experiment),
     }
     plan = Plan(recipe=experiment.recipe, seed=experiment.seed, precision=experiment.precision, select=experiment.select)
-    place = Place(folder=folder, world=world, device=device, save_seconds=save_seconds, progress=progress)
+    ahead = stays(dataset, device)
+    place = Place(folder=folder, world=world, device=device, save_seconds=save_seconds, ahead=ahead, progress=progress)
     method, history = train(lambda: build(experiment, prepared), tables, plan, place)
     test = resident(dataset, prepared, "test", device, experiment)
     batch = SCAN * experiment.recipe.batch
@@ -97,7 +98,7 @@ def build(experiment: Experiment, prepared: Prepared) -> Method:
 def resident(
     dataset: DataSet, prepared: Prepared, split: Split, device: torch.device, experiment: Experiment, bias: bool = True
 ) -> Resident:
-    """One split of the prepared task in memory; without `bias` its bias labels are not even there to be read."""
+    """One split of the prepared task; without `bias` its bias labels are not even there to be read."""
     table = prepared.tables[split]
     row_N = table["row"].to_numpy()
     return Resident(
@@ -109,7 +110,13 @@ def resident(
         None if dataset.store is None else row_N,
         device,
         torch.float64 if experiment.precision == "float64" else torch.float32,
+        stays(dataset, device),
     )
+
+
+def stays(dataset: DataSet, device: torch.device) -> bool:
+    """Whether images stay where they are until a batch needs them: on a disk, or on the host since the GPU is too small."""
+    return dataset.on_disk or (device.type == "cuda" and dataset.size > torch.cuda.mem_get_info(device)[0] / 2)
 
 
 def examples(dataset: DataSet, prepared: Prepared, each: int) -> dict[tuple[int, int], Images]:

@@ -58,7 +58,7 @@ class Place:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     save_seconds: float = 30.0
     ahead: bool = False
-    """Fetch each batch while the one before it trains: for tables on the host, networks on a GPU."""
+    """Fetch each batch while the one before it trains: for tables on a disk, or on the host while networks are on a GPU."""
     progress: Callable[[Tick], None] = lambda tick: None
 
 
@@ -204,8 +204,10 @@ class _Run:
         for source in self.sources.values():
             source.close()
         batch, seed = self.plan.recipe.batch, (self.plan.seed, self.at.stage)
+        # A thread that fetches ahead must not wait for what the GPU still has to do.
+        device = torch.device("cpu") if self.place.ahead else self.device
         self.sources = {
-            name: Source(self.tables[stream.table], stream, batch, self.world, (*seed, name), self.device, self.place.ahead)
+            name: Source(self.tables[stream.table], stream, batch, self.world, (*seed, name), device, self.place.ahead)
             for name, stream in self.stage.streams.items()
         }
 

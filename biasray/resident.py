@@ -1,4 +1,4 @@
-"""A table whose images stay in memory, the canonical way in: any row at any time.
+"""A table of images that are at hand, in memory or in a file mapped into it: any row at any time.
 
 Axes: I image of the store, N row, B example of a batch, C H W.
 """
@@ -21,6 +21,7 @@ class Resident(Table):
 
     Row n shows image n, or `place_N[n]` of a store that may be shared with other tables and processes: on the CPU it is
     not copied. With `colour_N3`, grey images are multiplied by each example's colour, red green blue on [0, 1].
+    A GPU gets all images at once, or with `on_host` those of each batch.
     """
 
     def __init__(
@@ -33,12 +34,13 @@ class Resident(Table):
         place_N: NDArray[np.int64] | None = None,
         device: torch.device = torch.device("cpu"),
         dtype: torch.dtype = torch.float32,
+        on_host: bool = False,
     ) -> None:
         place_N = np.arange(len(image_IHWC)) if place_N is None else place_N
         assert len(place_N) == len(target_N)
         assert colour_N3 is None or image_IHWC.shape[3] == 1
         assert bias_N is None or ((bias_N >= 0) & (bias_N < biases)).all()  # or groups would collide
-        if device.type == "cpu":
+        if device.type == "cpu" or on_host:
             with warnings.catch_warnings(action="ignore"):  # a shared store is read-only, and a table only reads
                 self.image_IHWC = torch.from_numpy(image_IHWC)
             self.place_N = torch.tensor(place_N)
@@ -54,7 +56,10 @@ class Resident(Table):
         return len(self.target_N)
 
     def fetch(self, index_B: Tensor, key_B: Tensor) -> Batch:
-        pixel_BHWC = self.image_IHWC[self.place_N[index_B]]
+        place_B = self.place_N[index_B.to(self.place_N.device)]
+        device = self.target_N.device
+        index_B, key_B = index_B.to(device), key_B.to(device)
+        pixel_BHWC = self.image_IHWC[place_B].to(device)
         if self.scale_N3 is None:
             image_BHWC = pixel_BHWC.to(self.dtype).mul_(1 / 255)
         else:

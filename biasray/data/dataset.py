@@ -1,5 +1,6 @@
 """A data set as a table of examples and their images. Axes: N example, H W pixel, C channel."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, final
@@ -33,7 +34,14 @@ class DataSet:
     set_aside: tuple[tuple[str, str], ...] = ()
     """Files that the import could not use, each with the reason."""
     store: Images | None = None
-    """All images, where they are in memory already: one copy for all processes of a machine."""
+    """All images, where they are at hand already: one copy for all processes of a machine."""
+    on_disk: bool = False
+    """Whether `store` is a file mapped into memory, because memory cannot hold it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all images."""
+        return len(self.examples) * math.prod(self.shape)
 
     @property
     def attributes(self) -> list[str]:

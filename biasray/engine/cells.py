@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from biasray import cell, storage
 from biasray.data.dataset import DataSet
-from biasray.engine.cluster import joined
+from biasray.data.on_disk import on_disk
+from biasray.engine.cluster import fits, joined, memory
 from biasray.experiment import Compute, Experiment
 from biasray.loop import Tick
 
@@ -55,6 +56,8 @@ def run_cells(
         images += tick.images
         told(Status(1, 0, 0, tick.done, tick.total, images))
 
+    if not fits(dataset, memory() / 2):  # the other half is for all else
+        dataset = on_disk(dataset)
     cell.run(cells[0], dataset, folders[0], compute.start(), tick, save_seconds)
     finished(0)
     return {}

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import tempfile
 import warnings
 from typing import Any
 
@@ -15,6 +16,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a w
 import ray
 import torch
 
+from biasray.data.dataset import DataSet
 from biasray.experiment import Compute
 
 
@@ -82,14 +84,26 @@ def device(compute: Compute) -> torch.device:
     return torch.device("cpu" if compute.device == "cpu" or not gpus() else "cuda")
 
 
-def refuse_too_large(size: int, what: str) -> None:
-    """Raise ValueError where a machine's shared memory cannot hold so many bytes."""
-    room = min((node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["Alive"]), default=0)
-    if size > room:
-        raise ValueError(
-            f"{what} take {size / 1e9:.1f} GB in memory, and a machine of the cluster shares {room / 1e9:.1f} GB: "
-            "import them at a smaller --size, or give Ray a larger object store."
-        )
+def fits(dataset: DataSet, room: float) -> bool:
+    """Whether so many bytes of memory hold all images; warns where they do not."""
+    if dataset.size <= room:
+        return True
+    warnings.warn(
+        f"The images of {dataset.name} take {dataset.size / 1e9:.1f} GB and memory has room for {room / 1e9:.1f} GB, so each "
+        f"machine keeps them in a file below {tempfile.gettempdir()} (TMPDIR), for later trainings too: delete it in the end.",
+        stacklevel=2,
+    )
+    return False
+
+
+def memory() -> int:
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def shared_memory() -> float:
+    """Bytes that the processes of a machine can share, on the smallest machine of the cluster as it is."""
+    return min((node["Resources"].get("object_store_memory", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
 
 
 def refuse_too_much(workers: int, each: dict[str, float]) -> None:

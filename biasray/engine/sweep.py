@@ -5,7 +5,6 @@ restore would do finished trials again. Neither a cell that fails nor a machine 
 """
 
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ from biasray import cell, storage
 from biasray.data.dataset import DataSet
 from biasray.engine.board import SECONDS, Board, Seen, Teller
 from biasray.engine.cells import Status
-from biasray.engine.cluster import connect, gpus, ray, refuse_too_large, refuse_too_much
+from biasray.engine.cluster import connect, fits, gpus, ray, refuse_too_much, shared_memory
 from biasray.engine.work import RETRIES, Work
 from biasray.experiment import Compute, Experiment
 
@@ -48,10 +47,9 @@ def sweep(
     threads = compute.threads or 1
     each = {"CPU": float(threads), **({"GPU": 1.0} if gpu else {})}
     refuse_too_much(compute.workers if compute.min_workers is None else compute.min_workers, each)
-    refuse_too_large(len(dataset.examples) * math.prod(dataset.shape), f"The images of {dataset.name}")
     board = Board.remote()  # type: ignore[attr-defined]
-    images = dataset.images(np.arange(len(dataset.examples)))
-    shared = ray.put(replace(dataset, store=None)), ray.put(images)
+    images = ray.put(dataset.images(np.arange(len(dataset.examples)))) if fits(dataset, shared_memory()) else None
+    shared = ray.put(replace(dataset, store=None)), images
     work = {k: Work(k, cells[k], folders[k], scratch, *shared, board, save_seconds) for k in cells}
     alone = compute.workers == 1
     # Ray Train takes the CPUs and GPUs of its workers itself, and Tune wants something to ask for: a byte.

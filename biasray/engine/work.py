@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from biasray.data.dataset import DataSet
+from biasray.data.on_disk import on_disk
 from biasray.engine.cluster import ray
 from biasray.experiment import Experiment
 
@@ -16,10 +17,11 @@ class Work(NamedTuple):
     folder: str
     scratch: str  # folder or URI for Ray's own files
     dataset: Any  # reference to the DataSet without its store
-    store: Any  # reference to all its images: one copy in the shared memory of each machine
+    store: Any  # reference to all its images: one copy in the shared memory of each machine; None: on each machine's disk
     board: Any
     save_seconds: float
 
     def open(self) -> DataSet:
-        """The data set with its images in shared memory."""
-        return replace(ray.get(self.dataset), store=ray.get(self.store))
+        """The data set with its images in shared memory, or in a file of this machine where they are too many."""
+        dataset: DataSet = ray.get(self.dataset)
+        return replace(dataset, store=ray.get(self.store)) if self.store else on_disk(dataset)

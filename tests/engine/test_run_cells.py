@@ -1,10 +1,12 @@
-from dataclasses import replace
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from biasray import cell
+from biasray.engine import cells, sweep
 from biasray.engine.cells import Status, run_cells
 from biasray.experiment import Compute
 from tests.engine.cells import DIGITS, folders, in_process, kill_a_worker, make, probabilities
@@ -59,11 +61,21 @@ def test_more_workers_than_the_cluster_has_are_refused_at_once(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_images_that_shared_memory_cannot_hold_are_refused_before_they_are_read(tmp_path: Path) -> None:
-    vast = replace(DIGITS, shape=(3, 10**6, 10**6), images=lambda _: pytest.fail("read"))
-    cells = [make("erm", 0), make("erm", 1)]
-    with pytest.raises(ValueError, match=r"The images of digits take 5391000\.0 GB in memory"):
-        run_cells(cells, vast, folders(tmp_path, cells), Compute(), str(tmp_path / "ray"))
+@pytest.mark.parametrize("number", [1, 2])
+def test_images_that_memory_cannot_hold_are_put_on_disk_once_and_trained_on_all_the_same(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Path(tempfile.gettempdir(), f"biasray-{os.getuid()}", f"{DIGITS.checksum}.images")
+    kept.unlink(missing_ok=True)
+    monkeypatch.setattr(sweep, "shared_memory", lambda: 1e6)
+    monkeypatch.setattr(cells, "memory", lambda: 2e6)
+    some = [make("lff", seed) for seed in range(number)]  # a single one is trained in this process
+    with pytest.warns(UserWarning, match=r"The images of digits take 0\.0 GB and memory has room for 0\.0 GB"):
+        assert not run_cells(some, DIGITS, folders(tmp_path, some), Compute(threads=1), str(tmp_path / "ray"))
+    assert kept.stat().st_size == DIGITS.size
+    kept.unlink()
+    alone = in_process(some[-1], tmp_path / "alone")
+    assert cell.predictions(folders(tmp_path, some)[-1]).equals(alone)
 
 
 @pytest.mark.usefixtures("local_ray")
