@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import biasray.engine  # noqa: F401  # sets what Ray reads when it is imported
+
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
 
@@ -18,7 +20,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One real Ray for the session."""
-    from biasray.engine.cluster import ray
+    import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield

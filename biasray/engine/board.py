@@ -1,10 +1,15 @@
-"""Progress of work that many processes share: each tells an actor, the driver reads it."""
+"""Progress of work that many processes share: each tells an actor, the driver reads it.
+
+The actor's process imports this module, so it does without what takes seconds to import (torch).
+"""
 
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from biasray.engine.cluster import ray
-from biasray.loop import Tick
+import ray
+
+if TYPE_CHECKING:
+    from biasray.loop import Tick
 
 SECONDS = 1.0  # between two messages of one process
 
@@ -37,7 +42,7 @@ class Teller:
         self.board, self.cell = board, cell
         self.images, self.told = 0, time.monotonic()
 
-    def __call__(self, tick: Tick) -> None:
+    def __call__(self, tick: "Tick") -> None:
         self.images += tick.images
         if time.monotonic() - self.told >= SECONDS or tick.done >= tick.total:
             self.board.tell.remote(self.cell, tick.done, tick.total, self.images)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+import ray
 
 from biasray import data, storage
 from biasray.data.adapter import Adapter, Index, Remark
 from biasray.data.dataset import OWN_COLUMNS
 from biasray.data.imported import MANIFEST
 from biasray.data.importing import Shard, describe, duplicates, finished, labels, make_shard, slice_rows
-from biasray.engine.cluster import connect, ray
+from biasray.engine.cluster import connect
 
 SETTINGS = "import.json"
 

@@ -15,6 +15,7 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with verbose=0 the old output is silent, the new one is not
 
 import numpy as np
+import ray
 import torch
 from ray import tune
 from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig
@@ -23,7 +24,7 @@ from biasray import cell, storage
 from biasray.data.dataset import DataSet
 from biasray.engine.board import SECONDS, Board, Seen, Teller
 from biasray.engine.cells import Status
-from biasray.engine.cluster import connect, fits, gpus, ray, refuse_too_much, shared_memory
+from biasray.engine.cluster import connect, fits, gpus, refuse_too_much, shared_memory
 from biasray.engine.work import RETRIES, Work
 from biasray.experiment import Compute, Experiment
 

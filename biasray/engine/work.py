@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import ray
+
 from biasray.data.dataset import DataSet
 from biasray.data.on_disk import on_disk
-from biasray.engine.cluster import ray
 from biasray.experiment import Experiment
 
 RETRIES = 3  # after a lost worker or machine
