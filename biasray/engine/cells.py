@@ -58,6 +58,10 @@ def run_cells(
 
     if not fits(dataset, memory() / 2):  # the other half is for all else
         dataset = on_disk(dataset)
-    cell.run(cells[0], dataset, folders[0], compute.start(), tick, save_seconds)
+    device = compute.start()
+    try:
+        cell.run(cells[0], dataset, folders[0], device, tick, save_seconds)
+    except ValueError as error:
+        return {0: str(error)}
     finished(0)
     return {}

@@ -7,9 +7,11 @@ never wait for it.
 
 import logging
 import os
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, final
 
@@ -44,6 +46,7 @@ class Tracker:
     def __init__(self, uri: str, name: str, fingerprint: str, parameters: Mapping[str, Any]) -> None:
         self.uri, self.waiting = uri, list[Callable[[], None]]()
         try:
+            _open_sqlite(uri)
             self.client = MlflowClient(uri)
             self.experiment = self._experiment()
             self.run = self._begin(name, fingerprint, parameters, parent=None)
@@ -126,6 +129,16 @@ class Tracker:
             for name in names:
                 Path(here, name).write_bytes(storage.read(storage.join(folder, name)))
             self.client.log_artifacts(run.info.run_id, here)
+
+
+def _open_sqlite(uri: str) -> None:
+    """Where the store is a SQLite file, see that it can be written: MLflow itself would try for two minutes."""
+    file = uri.removeprefix("sqlite:///")
+    if file != uri:
+        os.makedirs(os.path.dirname(file) or ".", exist_ok=True)
+        with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as store:  # seconds that others may write
+            store.execute("BEGIN IMMEDIATE")
+            store.execute("ROLLBACK")
 
 
 def _numbers(epoch: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -155,7 +155,7 @@ def test_a_server_that_is_away_is_waited_for_and_in_the_end_told_of(
     assert written(server.uri) == written(recorded)
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/mlflow.db", "gopher://x"])
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/mlflow.db", "sqlite:///pyproject.toml", "gopher://x"])
 def test_an_address_without_mlflow_is_refused_in_one_sentence(uri: str) -> None:
     with pytest.raises(ValueError, match="cannot be used") as raised:
         Tracker(uri, "debias digits", "whole", {})

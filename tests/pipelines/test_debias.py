@@ -3,9 +3,11 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -124,6 +126,25 @@ def test_bad_input_is_refused_before_anything_is_written(fields: dict[str, objec
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("main", "given", "says"),
+    [
+        (debias.main, config(Path("runs/mine")), "--out runs/mine: a submitted job runs in a temporary copy of its folder"),
+        (debias.main, debias.Config(), "No --out: a submitted job"),
+        (debias.main, config(Path("/tmp/x"), task=Task(data="data/x")), "--data data/x: a submitted job"),
+        (quickstart.main, quickstart.Config(), "No --out: a submitted job"),
+        (import_data.main, import_data.Config(name="mnist", source="mnist", out="/tmp/x"), "--source mnist: a submitted job"),
+        (import_data.main, import_data.Config(name="mnist", source="/mnist", out="x"), "--out x: a submitted job"),
+    ],
+)
+def test_in_a_submitted_job_a_place_that_would_be_lost_is_refused(
+    main: Callable[[Any], Any], given: Any, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    with pytest.raises(ValueError, match=says):
+        main(given)
+
+
 def test_a_file_is_not_taken_for_a_folder(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(ValueError, match=r"thesis.tex cannot be listed: .* give a folder"):
@@ -181,10 +202,9 @@ def test_a_comparison_killed_half_way_ends_with_the_rows_of_an_undisturbed_one(t
     assert [{**r, "seconds": 0} for r in one] == [{**r, "seconds": 0} for r in other]
 
 
-@pytest.mark.usefixtures("local_ray")
 def test_a_comparison_in_which_all_fails_says_why_and_shows_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"(?s)erm, seed 0: The loss of network is not finite.*nothing is shown"):
-        debias.main(config(tmp_path, methods=("erm",), training=Training(epochs=1, batch=64, lr=1e30)))
+        debias.main(config(tmp_path, methods=("erm",), seeds=1, training=Training(epochs=1, batch=64, lr=1e30)))
     assert not (tmp_path / "report.html").exists()
 
 
