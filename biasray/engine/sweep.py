@@ -28,6 +28,9 @@ from biasray.engine.cluster import connect, fits, gpus, refuse_too_much, shared_
 from biasray.engine.work import RETRIES, Work
 from biasray.experiment import Compute, Experiment
 
+# A little of what the head alone has: whatever must outlive spot machines asks for it.
+HEAD = {"node:__internal_head__": 0.001}
+
 # A lost worker is made up for, and what fails for good is told in one sentence.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
@@ -48,13 +51,13 @@ def sweep(
     threads = compute.threads or 1
     each = {"CPU": float(threads), **({"GPU": 1.0} if gpu else {})}
     refuse_too_much(compute.workers if compute.min_workers is None else compute.min_workers, each)
-    board = Board.remote()  # type: ignore[attr-defined]
+    board = Board.options(resources=HEAD).remote()  # type: ignore[attr-defined]
     images = ray.put(dataset.images(np.arange(len(dataset.examples)))) if fits(dataset, shared_memory()) else None
     shared = ray.put(replace(dataset, store=None)), images
     work = {k: Work(k, cells[k], folders[k], scratch, *shared, board, save_seconds) for k in cells}
     alone = compute.workers == 1
-    # Ray Train takes the CPUs and GPUs of its workers itself, and Tune wants something to ask for: a byte.
-    trainable = tune.with_resources(Cell, tune.PlacementGroupFactory([each if alone else {"memory": 1}]))
+    # Ray Train takes the CPUs and GPUs of its workers itself; what it is controlled by stays where the driver is.
+    trainable = tune.with_resources(Cell, tune.PlacementGroupFactory([each if alone else HEAD]))
     watch = _Watch(len(cells), board, told, finished)
     tuner = tune.Tuner(
         tune.with_parameters(trainable, work=work, compute=compute, gpu=gpu),
