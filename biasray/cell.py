@@ -116,7 +116,9 @@ def resident(
 
 def stays(dataset: DataSet, device: torch.device) -> bool:
     """Whether images stay where they are until a batch needs them: on a disk, or on the host since the GPU is too small."""
-    return dataset.on_disk or (device.type == "cuda" and dataset.size > torch.cuda.mem_get_info(device)[0] / 2)
+    return dataset.on_disk or (
+        device.type == "cuda" and dataset.size > torch.cuda.get_device_properties(device).total_memory / 2
+    )
 
 
 def examples(dataset: DataSet, prepared: Prepared, each: int) -> dict[tuple[int, int], Images]:

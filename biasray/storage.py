@@ -40,8 +40,15 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def exists(uri: str) -> bool:
+    return _info(uri).type != fs.FileType.NotFound
+
+
+def _info(uri: str) -> fs.FileInfo:
     system, path = locate(uri)
-    return system.get_file_info(path).type != fs.FileType.NotFound
+    try:
+        return system.get_file_info(path)
+    except OSError as error:
+        raise ValueError(f"{uri} cannot be reached ({error}); see that the address and your rights to it are right.") from error
 
 
 def names(uri: str) -> list[str]:
@@ -55,8 +62,7 @@ def names(uri: str) -> list[str]:
 
 
 def size(uri: str) -> int:
-    system, path = locate(uri)
-    return int(system.get_file_info(path).size)
+    return int(_info(uri).size)
 
 
 def read(uri: str) -> bytes:

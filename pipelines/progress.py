@@ -1,4 +1,4 @@
-"""Progress of all cells as one line that updates."""
+"""Progress of all cells as one line that updates, or now and then a line of a log."""
 
 import sys
 import time
@@ -9,12 +9,23 @@ from tqdm import tqdm
 from biasray.engine.cells import Status
 
 
+class _Log:
+    """The output of a job or a file of it: a new line for what would overwrite the last one on a terminal."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text.replace("\r", "\n"))
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 class Progress:
     """One line that updates with cells and epochs done, the rate and the time left."""
 
     def __init__(self) -> None:
         layout = "{desc}  {n:.1f}/{total:.0f} epochs  {postfix}  {elapsed}, {remaining} left"
-        self.bar = tqdm(desc="starting", total=0, bar_format=layout, mininterval=0.5 if sys.stderr.isatty() else 30)
+        shown: dict[str, Any] = {"mininterval": 0.5} if sys.stderr.isatty() else {"mininterval": 30, "file": _Log()}
+        self.bar = tqdm(desc="starting", total=0, bar_format=layout, **shown)
         self.began: float | None = None
 
     def __call__(self, status: Status) -> None:

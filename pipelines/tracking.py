@@ -18,6 +18,10 @@ def start(tracking: str | None, name: str, fingerprint: str, parameters: Mapping
     uri = tracking or os.environ.get("MLFLOW_TRACKING_URI") or (None if submitted() else "sqlite:///mlflow.db")
     if uri is None or uri == "none":
         return None
+    if submitted() and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
+        raise ValueError(
+            f"--tracking {uri}: a submitted job runs in a temporary copy of its folder; name a server, or a whole path."
+        )
     from biasray.engine.track import Tracker  # imports MLflow, which takes seconds
 
     return Tracker(uri, name, fingerprint, parameters)

@@ -40,7 +40,9 @@ def on_disk(dataset: DataSet) -> DataSet:
 
 
 def _write(dataset: DataSet, file: str) -> None:
-    folder, each = os.path.dirname(file), math.prod(dataset.shape)
+    part, folder, each = f"{file}.part", os.path.dirname(file), math.prod(dataset.shape)
+    with suppress(FileNotFoundError):
+        os.remove(part)  # of a writer that was killed
     size, free = each * len(dataset.examples), shutil.disk_usage(folder).free
     if size > free:
         raise ValueError(
@@ -49,11 +51,13 @@ def _write(dataset: DataSet, file: str) -> None:
         )
     step = max(1, CHUNK // each)
     try:
-        with open(f"{file}.part", "wb") as part:
+        with open(part, "wb") as images:
             for start in range(0, len(dataset.examples), step):
-                part.write(dataset.images(np.arange(start, min(start + step, len(dataset.examples)))).data)
-        os.rename(f"{file}.part", file)
+                images.write(dataset.images(np.arange(start, min(start + step, len(dataset.examples)))).data)
+            images.flush()
+            os.fsync(images.fileno())  # or a machine that breaks down could leave a whole file of nothing
+        os.rename(part, file)
     except OSError as error:
         with suppress(OSError):
-            os.remove(f"{file}.part")
+            os.remove(part)
         raise ValueError(f"Cannot write the images of {dataset.name} to {file}: {error.strerror}.") from error

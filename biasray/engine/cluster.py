@@ -5,6 +5,8 @@ import os
 import socket
 import tempfile
 import warnings
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -73,9 +75,10 @@ def device(compute: Compute) -> torch.device:
     if not joined():
         return compute.start()
     connect()
-    if compute.device.startswith("cuda") and not gpus():
-        raise ValueError(f"The cluster has no GPU for --device {compute.device}; give --device cpu, or add machines with one.")
-    return torch.device("cpu" if compute.device == "cpu" or not gpus() else "cuda")
+    if compute.device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"On a cluster --device is auto, cpu or cuda, not {compute.device}.")
+    # A cluster that has no GPU yet may grow by one that is asked for.
+    return torch.device("cuda" if compute.device == "cuda" or (compute.device == "auto" and gpus()) else "cpu")
 
 
 def fits(dataset: DataSet, room: float) -> bool:
@@ -91,8 +94,11 @@ def fits(dataset: DataSet, room: float) -> bool:
 
 
 def memory() -> int:
-    """Bytes of memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes of memory of this machine, or of the container that this process is in."""
+    held = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with suppress(OSError, ValueError):  # no such file, or "max"
+        held.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(held)
 
 
 def shared_memory() -> float:

@@ -12,20 +12,22 @@ from dataclasses import replace
 from typing import Any, final
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Tune's own would end the sweep as if all were done
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with verbose=0 the old output is silent, the new one is not
 
 import numpy as np
 import ray
 import torch
 from ray import tune
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig
 
 from biasray import cell, storage
 from biasray.data.dataset import DataSet
 from biasray.engine.board import SECONDS, Board, Seen, Teller
 from biasray.engine.cells import Status
-from biasray.engine.cluster import connect, fits, gpus, refuse_too_much, shared_memory
-from biasray.engine.work import RETRIES, Work
+from biasray.engine.cluster import connect, device, fits, joined, refuse_too_much, shared_memory
+from biasray.engine.work import LOST, RETRIES, Work, last_line, show
 from biasray.experiment import Compute, Experiment
 
 # A little of what the head alone has: whatever must outlive spot machines asks for it.
@@ -47,10 +49,11 @@ def sweep(
 ) -> dict[int, str]:
     """Run these cells; see `engine.cells.run_cells`."""
     connect()
-    gpu = compute.device != "cpu" and gpus() > 0
+    gpu = device(compute).type == "cuda"
     threads = compute.threads or 1
     each = {"CPU": float(threads), **({"GPU": 1.0} if gpu else {})}
     refuse_too_much(compute.workers if compute.min_workers is None else compute.min_workers, each)
+    show(scratch)
     board = Board.options(resources=HEAD).remote()  # type: ignore[attr-defined]
     images = ray.put(dataset.images(np.arange(len(dataset.examples)))) if fits(dataset, shared_memory()) else None
     shared = ray.put(replace(dataset, store=None)), images
@@ -79,16 +82,22 @@ def sweep(
 
 
 def _room(compute: Compute, each: dict[str, float]) -> int | None:
-    """Cells at once: what Ray finds room for, but of those that Ray Train shares out no more than can all start."""
+    """Cells at once: what Ray finds room for, but of those that Ray Train shares out no more than can all start.
+
+    A joined cluster may grow, so there it is a few at least.
+    """
     if compute.workers == 1:
         return None
     held = ray.cluster_resources()
-    return max(1, min(int(held.get(kind, 0) // (amount * compute.workers)) for kind, amount in each.items()))
+    room = min(int(held.get(kind, 0) // (amount * compute.workers)) for kind, amount in each.items())
+    return max(4 if joined() else 1, room)
 
 
 def _sentence(result: Any) -> str:
+    if isinstance(result.error, RayActorError | OutOfMemoryError):
+        return LOST
     if result.error:
-        return str(result.error).strip().splitlines()[-1]
+        return last_line(result.error)
     return str(result.metrics.get("failure", ""))
 
 

@@ -44,15 +44,15 @@ class Tracker:
     """
 
     def __init__(self, uri: str, name: str, fingerprint: str, parameters: Mapping[str, Any]) -> None:
-        self.uri, self.waiting = uri, list[Callable[[], None]]()
+        self.uri, self.waiting, self.reason = uri, list[Callable[[], None]](), ""
         try:
-            _open_sqlite(uri)
+            self.files_at = _open_sqlite(uri)
             self.client = MlflowClient(uri)
             self.experiment = self._experiment()
             self.run = self._begin(name, fingerprint, parameters, parent=None)
         except Exception as error:  # MLflow, SQLAlchemy and requests each have their own
-            reason = str(error).strip().splitlines()[0].partition(" with exception")[0][:200]
-            raise ValueError(f"MLflow at {uri} cannot be used ({reason}); start it, or give another --tracking.") from error
+            said = f"MLflow at {uri} cannot be used ({_reason(error)}); start it, or give another --tracking."
+            raise ValueError(said) from error
 
     def cell(self, name: str, parameters: Mapping[str, Any], fingerprint: str, done: Mapping[str, Any], folder: str) -> None:
         """Record a finished cell: its parameters, its metrics by epoch, and the files in its folder that make its network."""
@@ -88,9 +88,8 @@ class Tracker:
             self._flush()
         if not self.waiting:
             return f"Records: experiment '{EXPERIMENT}' of MLflow at {self.uri}."
-        return (
-            f"MLflow at {self.uri} did not answer: {len(self.waiting)} records are missing there; the same command adds them."
-        )
+        missing = f"{len(self.waiting)} records are missing there ({self.reason})"
+        return f"MLflow at {self.uri}: {missing}; the same command adds them."
 
     def _record(self, record: Callable[[], None]) -> None:
         self.waiting.append(record)
@@ -100,7 +99,9 @@ class Tracker:
         while self.waiting:
             try:
                 self.waiting[0]()
-            except (MlflowException, OSError):
+            except Exception as error:  # MLflow and what it stores with each have their own; results never wait for records
+                self.reason = _reason(error)
+                self.waiting.append(self.waiting.pop(0))  # so that one that never can does not stand before the others
                 return
             del self.waiting[0]
 
@@ -109,7 +110,7 @@ class Tracker:
         if found:
             return str(found.experiment_id)
         try:
-            return str(self.client.create_experiment(EXPERIMENT))
+            return str(self.client.create_experiment(EXPERIMENT, self.files_at))
         except MlflowException as error:
             if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                 raise
@@ -121,7 +122,9 @@ class Tracker:
         found = self.client.search_runs([self.experiment], ours, max_results=1)
         tags = {HASH: fingerprint, **({PARENT: parent} if parent else {})}
         run: Run = found[0] if found else self.client.create_run(self.experiment, run_name=name, tags=tags)
-        self.client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in parameters.items()], tags=list[RunTag]())
+        # A run that goes on may have other compute or another place; MLflow would refuse to change what it holds.
+        new = [Param(k, str(v)) for k, v in parameters.items() if k not in run.data.params]
+        self.client.log_batch(run.info.run_id, params=new, tags=list[RunTag]())
         return run
 
     def _files(self, run: Run, folder: str, names: Sequence[str]) -> None:
@@ -131,14 +134,24 @@ class Tracker:
             self.client.log_artifacts(run.info.run_id, here)
 
 
-def _open_sqlite(uri: str) -> None:
-    """Where the store is a SQLite file, see that it can be written: MLflow itself would try for two minutes."""
+def _open_sqlite(uri: str) -> str | None:
+    """Where the store is a SQLite file, see that it can be written (MLflow itself would try for two minutes), and return the
+    folder for artifacts: beside the file, and not in whatever the working directory is.
+    """
     file = uri.removeprefix("sqlite:///")
-    if file != uri:
-        os.makedirs(os.path.dirname(file) or ".", exist_ok=True)
-        with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as store:  # seconds that others may write
-            store.execute("BEGIN IMMEDIATE")
-            store.execute("ROLLBACK")
+    if file == uri:
+        return None
+    folder = os.path.dirname(os.path.abspath(file))
+    os.makedirs(folder, exist_ok=True)
+    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as store:  # seconds that others may write
+        store.execute("BEGIN IMMEDIATE")
+        store.execute("ROLLBACK")
+    return os.path.join(folder, "mlruns")
+
+
+def _reason(error: Exception) -> str:
+    first = (str(error).strip() or repr(error)).splitlines()[0]
+    return first.partition(" with exception")[0][:200]
 
 
 def _numbers(epoch: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -8,12 +8,13 @@ checkpoint does not depend on the number of workers.
 from typing import Any
 
 import torch
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer, get_device
 
 from biasray import cell, storage
 from biasray.engine.board import Teller
-from biasray.engine.work import RETRIES, Work
+from biasray.engine.work import LOST, RETRIES, Work, last_line
 from biasray.world import Distributed
 
 
@@ -52,6 +53,10 @@ def _worker(config: dict[str, Any]) -> None:
 
 
 def _sentence(error: TrainingFailedError) -> str:
-    causes = [getattr(e, "cause", e) for e in getattr(error, "worker_failures", {}).values()]
-    told = next((e for e in causes if isinstance(e, ValueError)), causes[0] if causes else error)
-    return str(told).strip().splitlines()[-1]
+    failures = list(getattr(error, "worker_failures", {}).values())
+    causes = [getattr(e, "cause", e) for e in failures]
+    told = next((e for e in causes if isinstance(e, ValueError)), None)
+    lost = [isinstance(getattr(e, "health_check_failure", None), RayActorError | OutOfMemoryError) for e in failures]
+    if told is None and any(lost):
+        return LOST  # the other workers only tell that it does not answer
+    return last_line(told or [*causes, error][0])

@@ -2,6 +2,7 @@ import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,6 +11,11 @@ from biasray import data
 from biasray.data import on_disk as module
 from biasray.data.on_disk import on_disk
 from tests.training import forked
+
+
+class Usage(NamedTuple):
+    free: int
+
 
 DIGITS = data.load("digits")
 ROWS = np.arange(len(DIGITS.examples))
@@ -54,6 +60,14 @@ def test_a_writer_that_was_killed_leaves_nothing_that_is_taken_for_the_whole() -
 
     assert not forked(1, lambda _: on_disk(replace(DIGITS, images=dies)) and None)
     np.testing.assert_array_equal(on_disk(DIGITS).store, DIGITS.images(ROWS))
+
+
+def test_what_a_killed_writer_left_does_not_take_the_room_of_the_next(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk.mkdir()
+    left = disk / f"{DIGITS.checksum}.images.part"
+    left.write_bytes(b"much")
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(free=0 if left.exists() else DIGITS.size))
+    assert on_disk(DIGITS).on_disk
 
 
 def test_a_disk_without_room_is_told_before_anything_is_read(disk: Path) -> None:

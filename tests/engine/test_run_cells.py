@@ -1,14 +1,20 @@
 import os
+import subprocess
+import sys
 import tempfile
+import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from biasray import cell
+from biasray import cell, storage
 from biasray.engine import cells, sweep
 from biasray.engine.cells import Status, run_cells
+from biasray.engine.work import LOST
 from biasray.experiment import Compute
+from tests.engine import losing_a_node
 from tests.engine.cells import DIGITS, folders, in_process, kill_a_worker, make, probabilities
 
 
@@ -43,6 +49,25 @@ def test_a_cell_that_fails_is_told_in_one_sentence_and_stops_no_other(tmp_path: 
     assert len(cell.predictions(folders(tmp_path, cells)[1]))
 
 
+@pytest.mark.usefixtures("local_ray")
+def test_a_cell_whose_worker_is_lost_too_often_is_told_in_one_sentence_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "RETRIES", 0)
+    cells, killed = [make("erm", seed, epochs=60) for seed in (0, 1)], list[bool]()
+
+    def kill(status: Status) -> None:
+        if status.done and not any(killed):
+            killed.append(kill_a_worker("_Inner.train"))
+
+    failed = run_cells(cells, DIGITS, folders(tmp_path, cells), Compute(), str(tmp_path / "ray"), kill)
+    assert any(killed), "nothing was killed"
+    assert list(failed.values()) == [LOST]
+    assert "\n" not in LOST
+    (kept,) = {0, 1} - set(failed)
+    assert len(cell.predictions(folders(tmp_path, cells)[kept]))
+
+
 def test_a_finished_cell_is_not_run_again(tmp_path: Path) -> None:
     one = make("erm")
     in_process(one, tmp_path / "erm-0")
@@ -65,17 +90,28 @@ def test_more_workers_than_the_cluster_has_are_refused_at_once(tmp_path: Path) -
 def test_images_that_memory_cannot_hold_are_put_on_disk_once_and_trained_on_all_the_same(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Path(tempfile.gettempdir(), f"biasray-{os.getuid()}", f"{DIGITS.checksum}.images")
-    kept.unlink(missing_ok=True)
+    vast = replace(DIGITS, checksum=uuid.uuid4().hex)  # a file of its own, whoever else tests on this machine
+    kept = Path(tempfile.gettempdir(), f"biasray-{os.getuid()}", f"{vast.checksum}.images")
     monkeypatch.setattr(sweep, "shared_memory", lambda: 1e6)
     monkeypatch.setattr(cells, "memory", lambda: 2e6)
     some = [make("lff", seed) for seed in range(number)]  # a single one is trained in this process
     with pytest.warns(UserWarning, match=r"The images of digits take 0\.0 GB and memory has room for 0\.0 GB"):
-        assert not run_cells(some, DIGITS, folders(tmp_path, some), Compute(threads=1), str(tmp_path / "ray"))
+        assert not run_cells(some, vast, folders(tmp_path, some), Compute(threads=1), str(tmp_path / "ray"))
     assert kept.stat().st_size == DIGITS.size
     kept.unlink()
+    Path(f"{kept}.lock").unlink()
     alone = in_process(some[-1], tmp_path / "alone")
     assert cell.predictions(folders(tmp_path, some)[-1]).equals(alone)
+
+
+def test_a_training_whose_node_is_lost_goes_on_with_the_worker_that_is_left_to_the_same_end(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "tests.engine.losing_a_node", str(tmp_path)]
+    ended = subprocess.run(line, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    folder = folders(tmp_path, [losing_a_node.CELL])[0]
+    assert storage.read_json(f"{folder}/{cell.DONE}")["made"]["workers"] == 1
+    alone = in_process(losing_a_node.CELL, tmp_path / "alone")
+    assert np.abs(probabilities(cell.predictions(folder)) - probabilities(alone)).max() < 1e-9
 
 
 @pytest.mark.usefixtures("local_ray")

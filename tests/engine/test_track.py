@@ -87,6 +87,26 @@ def test_the_same_run_again_adds_nothing(recorded: str, cell_folder: Path) -> No
     assert written(recorded) == before
 
 
+def test_a_run_that_goes_on_with_other_compute_keeps_what_was_first_noted(recorded: str, cell_folder: Path) -> None:
+    before = written(recorded)
+    Tracker(recorded, "debias digits", "whole", {"data": "elsewhere", "workers": 2})
+    after = written(recorded)
+    assert after[-1]["params"] == {"data": "digits", "workers": "2"}
+    assert after[:-1] == before[:-1]
+
+
+def test_a_record_that_never_succeeds_holds_up_no_other(cell_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(track, "PATIENCE", 3)
+    uri = f"sqlite:///{cell_folder}/partly.db"
+    tracker = Tracker(uri, "debias digits", "whole", {})
+    tracker.cell("erm, seed 0", {}, "hash-0", DONE, str(cell_folder / "nowhere"))
+    tracker.cell("erm, seed 1", {}, "hash-1", DONE, str(cell_folder))
+    said = tracker.close({}, str(cell_folder), ["results.json"], failed=False)
+    assert "1 records are missing there (" in said
+    assert "nowhere" in said
+    assert [r["status"] for r in written(uri)] == ["RUNNING", "FINISHED", "FINISHED"]
+
+
 def test_a_driver_killed_while_it_records_leaves_what_the_next_one_completes(recorded: str, cell_folder: Path) -> None:
     killed = f"sqlite:///{cell_folder}/killed.db"
     if (child := os.fork()) == 0:
@@ -149,7 +169,8 @@ def test_a_server_that_is_away_is_waited_for_and_in_the_end_told_of(
     with monkeypatch.context() as impatient:
         impatient.setattr(track, "PATIENCE", 0)
         said = tracker.close({"erm/accuracy": 0.5}, str(cell_folder), ["results.json"], failed=False)
-        assert said == f"MLflow at {server.uri} did not answer: 3 records are missing there; the same command adds them."
+        assert said.startswith(f"MLflow at {server.uri}: 3 records are missing there (API request to ")
+        assert said.endswith("; the same command adds them.")
     server.start()
     assert "experiment 'biasray'" in tracker.close({"erm/accuracy": 0.5}, str(cell_folder), ["results.json"], failed=False)
     assert written(server.uri) == written(recorded)

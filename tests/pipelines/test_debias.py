@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +15,8 @@ import pytest
 from biasray import data
 from biasray.bias.task import Task
 from biasray.experiment import Compute, Training
-from pipelines import debias, import_data, quickstart
-from pipelines.benchmarks import drawing, engine, importing, loop
+from pipelines import debias, import_data, quickstart, tracking
+from pipelines.benchmarks import drawing, engine, importing, loop, reading
 from pipelines.cli import run
 
 ROOT = Path(__file__).parents[2]
@@ -132,6 +133,11 @@ def test_bad_input_is_refused_before_anything_is_written(fields: dict[str, objec
         (debias.main, config(Path("runs/mine")), "--out runs/mine: a submitted job runs in a temporary copy of its folder"),
         (debias.main, debias.Config(), "No --out: a submitted job"),
         (debias.main, config(Path("/tmp/x"), task=Task(data="data/x")), "--data data/x: a submitted job"),
+        (
+            partial(tracking.start, name="x", fingerprint="x", parameters={}),
+            "sqlite:///m.db",
+            "--tracking sqlite:///m.db: a sub",
+        ),
         (quickstart.main, quickstart.Config(), "No --out: a submitted job"),
         (import_data.main, import_data.Config(name="mnist", source="mnist", out="/tmp/x"), "--source mnist: a submitted job"),
         (import_data.main, import_data.Config(name="mnist", source="/mnist", out="x"), "--out x: a submitted job"),
@@ -169,7 +175,7 @@ def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> Non
     assert re.fullmatch(r"\s*There is no data set 'nowhere': [^\n]+\.\n", ended.stderr)
 
 
-@pytest.mark.parametrize("module", [debias, import_data, quickstart, loop, importing, drawing, engine])
+@pytest.mark.parametrize("module", [debias, import_data, quickstart, loop, importing, drawing, engine, reading])
 def test_help_explains_every_option(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
