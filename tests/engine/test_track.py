@@ -87,10 +87,12 @@ def test_the_same_run_again_adds_nothing(recorded: str, cell_folder: Path) -> No
     assert written(recorded) == before
 
 
-def test_a_run_that_goes_on_with_other_compute_keeps_what_was_first_noted(recorded: str, cell_folder: Path) -> None:
-    before = written(recorded)
-    Tracker(recorded, "debias digits", "whole", {"data": "elsewhere", "workers": 2})
-    after = written(recorded)
+def test_a_run_that_goes_on_with_other_compute_keeps_what_was_first_noted(cell_folder: Path) -> None:
+    uri = f"sqlite:///{cell_folder}/again.db"
+    record(uri, cell_folder)
+    before = written(uri)
+    Tracker(uri, "debias digits", "whole", {"data": "elsewhere", "workers": 2})
+    after = written(uri)
     assert after[-1]["params"] == {"data": "digits", "workers": "2"}
     assert after[:-1] == before[:-1]
 
