@@ -97,6 +97,13 @@ def _limits(rows: Sequence[Row], first: Fields, prepared: Prepared, small: Seque
     """What a reader must not take from this page, a sentence each."""
     task, seeds = first["task"], rows[0]["seeds"]
     found = [f"{method} failed and is not shown: it did not end with all its seeds." for method in failed]
+    chance = 1 / len(prepared.targets)
+    averages = [r for r in rows if (r["metric"], r["group"], r["interval"]) == ("group_average", "all", "seeds")]
+    if guessing := [r["method"] for r in averages if r["low"] is not None and r["low"] <= chance]:
+        found.append(
+            f"By its interval over seeds the group average of {', '.join(guessing)} may be no better than chance "
+            f"({100 * chance:g} %): low bias means nothing there."
+        )
     if first["data_name"] == "drawn-faces":
         found.append("These faces are drawn by a program, not photographed: nothing here says how a model treats people.")
     if seeds < 5:
