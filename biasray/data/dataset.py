@@ -31,6 +31,8 @@ class DataSet:
     """Of all that an experiment can read of this data set."""
     images: Callable[[NDArray[np.int64]], Images]
     """The images of these rows of `examples`, uint8 (N, H, W, C)."""
+    reading: NDArray[np.int64] | None = None
+    """Rows in the order in which their images are best read; None: as they are."""
     set_aside: tuple[tuple[str, str], ...] = ()
     """Files that the import could not use, each with the reason."""
     store: Images | None = None

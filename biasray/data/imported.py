@@ -27,6 +27,7 @@ def open_imported(folder: str) -> DataSet:
         bias=manifest["bias"],
         checksum=manifest["checksum"],
         set_aside=tuple((file, reason) for file, reason in [*manifest["set_aside"], *manifest["duplicates"]]),
+        reading=np.argsort(kept.index.to_numpy()),
         images=partial(_images, folder, manifest, kept.index.to_numpy()),
     )
 

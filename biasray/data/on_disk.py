@@ -49,12 +49,12 @@ def _write(dataset: DataSet, file: str) -> None:
             f"The images of {dataset.name} take {size / 1e9:.1f} GB, which neither memory nor the disk at {folder} "
             f"({free / 1e9:.1f} GB free) can hold: import them at a smaller --size, or set TMPDIR to a folder on a larger disk."
         )
-    step = max(1, CHUNK // each)
+    rows_N = np.arange(len(dataset.examples)) if dataset.reading is None else dataset.reading
     try:
         with open(part, "wb") as images:
-            for start in range(0, len(dataset.examples), step):
-                images.write(dataset.images(np.arange(start, min(start + step, len(dataset.examples)))).data)
-            images.flush()
+            for rows_C in np.split(rows_N, range(0, len(rows_N), max(1, CHUNK // each))[1:]):
+                for row, image in zip(rows_C, dataset.images(rows_C), strict=True):
+                    os.pwrite(images.fileno(), image.tobytes(), int(row) * each)
             os.fsync(images.fileno())  # or a machine that breaks down could leave a whole file of nothing
         os.rename(part, file)
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import ray
+from ray.exceptions import RayError
 
 from biasray import data, storage
 from biasray.data.adapter import Adapter, Index, Remark
@@ -14,6 +15,7 @@ from biasray.data.dataset import OWN_COLUMNS
 from biasray.data.imported import MANIFEST
 from biasray.data.importing import Shard, describe, duplicates, finished, labels, make_shard, slice_rows
 from biasray.engine.cluster import connect
+from biasray.engine.work import last_line
 
 SETTINGS = "import.json"
 
@@ -121,12 +123,17 @@ def _make(
             except ValueError as error:  # Ray would wrap it in pages of its own
                 return {"shard": "", "error": str(error)}
 
-        for made in ray.data.from_items(todo, override_num_blocks=len(todo)).map(work).iter_rows():
-            if made["error"]:
-                raise ValueError(made["error"])
-            shard = Shard(*json.loads(made["shard"]))
-            shards[shard.slice] = shard
-            progress(shard.rows + len(shard.set_aside))
+        try:
+            for made in ray.data.from_items(todo, override_num_blocks=len(todo)).map(work).iter_rows():
+                if made["error"]:
+                    raise ValueError(made["error"])
+                shard = Shard(*json.loads(made["shard"]))
+                shards[shard.slice] = shard
+                progress(shard.rows + len(shard.set_aside))
+        except RayError as error:
+            raise ValueError(
+                f"The workers of the import were lost ({last_line(error)}); the same command goes on with what is missing."
+            ) from error
     assert sorted(shards) == list(range(len(slices)))
     return [shards[k] for k in sorted(shards)]
 

@@ -36,6 +36,18 @@ def test_images_on_disk_are_the_images_in_their_order() -> None:
     np.testing.assert_array_equal(found.store, DIGITS.images(ROWS))
 
 
+def test_images_that_are_read_in_another_order_lie_in_that_of_the_examples() -> None:
+    shuffled, asked = np.random.default_rng(0).permutation(ROWS), list[int]()
+
+    def images(rows_N: np.ndarray) -> np.ndarray:
+        asked.extend(rows_N)
+        return DIGITS.images(rows_N)
+
+    found = on_disk(replace(DIGITS, images=images, reading=shuffled))
+    np.testing.assert_array_equal(found.store, DIGITS.images(ROWS))
+    assert asked == list(shuffled)
+
+
 def test_processes_of_a_machine_write_one_file_between_them(tmp_path: Path, disk: Path) -> None:
     asked = tmp_path / "asked"
 
