@@ -57,7 +57,13 @@ def run(
     plan = Plan(recipe=experiment.recipe, seed=experiment.seed, precision=experiment.precision, select=experiment.select)
     ahead = stays(dataset, device)
     place = Place(folder=folder, world=world, device=device, save_seconds=save_seconds, ahead=ahead, progress=progress)
-    method, history = train(lambda: build(experiment, prepared), tables, plan, place)
+    try:
+        method, history = train(lambda: build(experiment, prepared), tables, plan, place)
+    except torch.OutOfMemoryError as error:
+        raise ValueError(
+            f"The GPU has too little memory for {experiment.network} with batches of {experiment.recipe.batch}: give a smaller "
+            "--batch and another --out, or more --workers."
+        ) from error
     test = resident(dataset, prepared, "test", device, experiment)
     batch = SCAN * experiment.recipe.batch
     seen = predict(method.predict, test, batch, world, device, experiment.precision)
