@@ -48,3 +48,7 @@ class DataSet:
     @property
     def attributes(self) -> list[str]:
         return [name for name in self.examples.columns if name not in OWN_COLUMNS]
+
+    def take(self, rows_N: NDArray[np.int64]) -> Images:
+        """The images of these rows, from `store` where it is there: uint8 (N, H, W, C)."""
+        return self.images(rows_N) if self.store is None else self.store[rows_N]

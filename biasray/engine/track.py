@@ -56,17 +56,32 @@ class Tracker:
 
     def cell(self, name: str, parameters: Mapping[str, Any], fingerprint: str, done: Mapping[str, Any], folder: str) -> None:
         """Record a finished cell: its parameters, its metrics by epoch, and the files in its folder that make its network."""
+        metrics = [(k, v, step) for step, epoch in enumerate(done["history"], 1) for k, v in _numbers(epoch)]
+        files = ("network.safetensors", "network.json")
+        self.part(name, parameters, fingerprint, [*metrics, ("seconds", done["seconds"], 0)], done["ended"], folder, files)
+
+    def part(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        fingerprint: str,
+        metrics: Sequence[tuple[str, float, int]],
+        ended: float,
+        folder: str,
+        files: Sequence[str],
+    ) -> None:
+        """Record a finished part of the run as a child run: metrics are name, value and step; `ended` is in seconds since
+        1970; files lie in the folder."""
 
         def record() -> None:
             run = self._begin(name, fingerprint, parameters, self.run.info.run_id)
             if run.info.status == "FINISHED":
                 return
-            at = int(1000 * done["ended"])  # the same whenever it is recorded: a repeated metric is then the same metric
-            metrics = [Metric(k, v, at, step) for step, epoch in enumerate(done["history"], 1) for k, v in _numbers(epoch)]
-            metrics.append(Metric("seconds", done["seconds"], at, 0))
-            for k in range(0, len(metrics), MOST):
-                self.client.log_batch(run.info.run_id, metrics=metrics[k : k + MOST])
-            self._files(run, folder, ("network.safetensors", "network.json"))
+            at = int(1000 * ended)  # the same whenever it is recorded: a repeated metric is then the same metric
+            found = [Metric(k, v, at, step) for k, v, step in metrics]
+            for k in range(0, len(found), MOST):
+                self.client.log_batch(run.info.run_id, metrics=found[k : k + MOST])
+            self._files(run, folder, files)
             self.client.set_terminated(run.info.run_id, "FINISHED", at)
 
         self._record(record)

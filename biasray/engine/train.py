@@ -5,7 +5,7 @@ lost, Ray Train starts the group again, on fewer workers where that is allowed, 
 checkpoint does not depend on the number of workers.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from ray.exceptions import OutOfMemoryError, RayActorError
@@ -14,19 +14,24 @@ from ray.train.torch import TorchTrainer, get_device
 
 from biasray import cell, storage
 from biasray.engine.board import Teller
-from biasray.engine.work import LOST, RETRIES, Work, last_line
+from biasray.engine.work import LOST, RETRIES, last_line
 from biasray.world import Distributed
 
+if TYPE_CHECKING:
+    from biasray.engine.sweep import Work
 
-def train(work: Work, workers: int, fewest: int, threads: int, gpu: bool) -> None:
-    """Run a cell on `workers` workers, or while machines are missing on as few as `fewest`; one worker has `threads`
-    CPUs and torch threads, and a GPU where it says so.
+
+def train(work: "Work", progress: Teller) -> None:
+    """Run a cell on as many workers as its compute says, or while machines are missing on as few as it allows.
 
     Raises ValueError with one sentence where training fails for good.
     """
+    compute, gpu = work.compute, work.gpu
+    workers, threads = compute.workers, compute.threads or 1
+    fewest = compute.min_workers or workers
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={"work": work, "threads": threads},
+        train_loop_config={"work": work, "progress": progress, "threads": threads},
         scaling_config=ScalingConfig(
             num_workers=workers if fewest == workers else (fewest, workers),  # type: ignore[arg-type]
             use_gpu=gpu,
@@ -34,8 +39,8 @@ def train(work: Work, workers: int, fewest: int, threads: int, gpu: bool) -> Non
         ),
         run_config=RunConfig(
             name=work.experiment.fingerprint(),
-            storage_filesystem=storage.locate(work.scratch)[0],
-            storage_path=storage.locate(work.scratch)[1],
+            storage_filesystem=storage.locate(work.shared.scratch)[0],
+            storage_path=storage.locate(work.shared.scratch)[1],
             failure_config=FailureConfig(max_failures=RETRIES),
         ),
     )
@@ -48,8 +53,8 @@ def train(work: Work, workers: int, fewest: int, threads: int, gpu: bool) -> Non
 def _worker(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["threads"])
     work: Work = config["work"]
-    progress = Teller(work.board, work.number)
-    cell.run(work.experiment, work.open(), work.folder, get_device(), progress, work.save_seconds, Distributed())
+    dataset = work.shared.open()
+    cell.run(work.experiment, dataset, work.folder, get_device(), config["progress"], work.save_seconds, Distributed())
 
 
 def _sentence(error: TrainingFailedError) -> str:

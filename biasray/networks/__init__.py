@@ -15,6 +15,7 @@ from biasray.networks.published import PUBLISHED, Published, imagenet
 NETWORKS: Mapping[str, Callable[[Shape, int], Network]] = {
     "mlp": MLP,
     "digit-cnn": DigitCNN,
+    "digit-cnn-wide": partial(DigitCNN, wide=True),
     "cnn": lambda shape, outputs: SmallCNN(shape, outputs, norm="group"),
     "cnn-bn": lambda shape, outputs: SmallCNN(shape, outputs, norm="batch"),
     **{name: partial(Published, name) for name in PUBLISHED},

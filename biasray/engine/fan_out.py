@@ -1,0 +1,139 @@
+"""Many jobs at once: Ray Tune hands them to warm actors, as many as the cluster has room for.
+
+Each job leaves its own done-marker, so what is run again does only what is missing: Tune's own restore would do finished
+trials again. Neither a job that fails nor a machine that is lost stops the others.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, final
+
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Tune's own would end the run as if all were done
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with verbose=0 the old output is silent, the new one is not
+
+import ray
+import torch
+from ray import tune
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig
+
+from biasray import storage
+from biasray.engine.board import SECONDS, Board, Seen
+from biasray.engine.cells import Status
+from biasray.engine.work import LOST, RETRIES, last_line
+
+# A little of what the head alone has: whatever must outlive spot machines asks for it.
+HEAD = {"node:__internal_head__": 0.001}
+
+# A lost worker is made up for, and what fails for good is told in one sentence.
+logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+class Job(Protocol):
+    """Something to be done on a worker."""
+
+    def __call__(self, board: Any) -> None:
+        """Do it, telling the board how far it is; raises ValueError with one sentence where it cannot be done."""
+
+
+def fan_out(
+    jobs: Mapping[int, Job],
+    each: Mapping[str, float],
+    threads: int,
+    at_once: int | None,
+    scratch: str,
+    told: Callable[[Status], None],
+    finished: Callable[[int], None],
+) -> dict[int, str]:
+    """Do all jobs, each with these resources and torch threads; returns one sentence for each that failed, by number.
+
+    `at_once` jobs at most, or as many as Ray finds room for. Ray's own files are kept in the folder `scratch` meanwhile.
+    """
+    board = Board.options(resources=HEAD).remote()  # type: ignore[attr-defined]
+    trainable = tune.with_resources(Worker, tune.PlacementGroupFactory([dict(each)]))
+    tuner = tune.Tuner(
+        tune.with_parameters(trainable, jobs=dict(jobs), board=board, threads=threads),
+        param_space={"job": tune.grid_search(list(jobs))},
+        tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=at_once),
+        run_config=RunConfig(
+            name="jobs",
+            storage_filesystem=storage.locate(scratch)[0],
+            storage_path=storage.locate(scratch)[1],
+            failure_config=FailureConfig(max_failures=RETRIES),
+            callbacks=[_Watch(len(jobs), board, told, finished)],
+            verbose=0,
+        ),
+    )
+    results: Any = tuner.fit()
+    ray.kill(board)  # Tune keeps a reference to it
+    storage.delete_folder(scratch)
+    return {r.config["job"]: sentence for r in results if (sentence := _sentence(r))}
+
+
+def _sentence(result: Any) -> str:
+    if isinstance(result.error, RayActorError | OutOfMemoryError):
+        return LOST
+    if result.error:
+        return last_line(result.error)
+    return str(result.metrics.get("failure", ""))
+
+
+@final
+class Worker(tune.Trainable):
+    """A warm actor that does one job after another."""
+
+    def setup(self, config: dict[str, Any], jobs: dict[int, Job], board: Any, threads: int) -> None:  # type: ignore[override]
+        self.jobs, self.board = jobs, board
+        torch.set_num_threads(threads)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        return True  # Tune has put it into self.config
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: a job keeps what it needs to go on."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: a job goes on by itself."""
+
+    def step(self) -> dict[str, Any]:
+        try:
+            self.jobs[self.config["job"]](self.board)
+        except ValueError as error:
+            return {"failure": str(error), "done": True}
+        return {"done": True}
+
+
+@final
+class _Watch(Callback):
+    """Tells, from Tune's own loop, how far the jobs are."""
+
+    def __init__(self, jobs: int, board: Any, told: Callable[[Status], None], finished: Callable[[int], None]) -> None:
+        self.jobs, self.board, self.told, self.finished = jobs, board, told, finished
+        self.ended, self.failed, self.looked = 0, 0, 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune saves its callbacks for a restore that we never ask for, and a terminal cannot be saved."""
+        return {}
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if time.monotonic() - self.looked < SECONDS:
+            return
+        self.looked = time.monotonic()
+        seen: dict[int, Seen] = ray.get(self.board.read.remote())
+        # Jobs that have not told yet count as long as the mean of those that have.
+        known = [s.total for s in seen.values()]
+        total = sum(known) / max(len(known), 1) * self.jobs
+        done, images = sum(s.done for s in seen.values()), sum(s.images for s in seen.values())
+        self.told(Status(self.jobs, self.ended, self.failed, done, total, images))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        failed = bool(trial.last_result and trial.last_result.get("failure"))
+        self.ended, self.failed = self.ended + (not failed), self.failed + failed
+        if not failed:
+            self.finished(trial.config["job"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.failed += 1

@@ -1,0 +1,155 @@
+"""Digits in the colours of Kim et al. 2019: in training each has its own, so the less a colour varies, the more it tells.
+
+DigitWdb (Serna et al., IFBiD) has four levels of the jitter's variance, 0.02 very high bias to 0.05 very low.
+Axes: M member, N training image, T test image, B example, K digit, J colour, H W C.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self, final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from biasray.bias.colour import PALETTES
+from biasray.data.dataset import DataSet
+from biasray.random import key, normal, rng
+from biasray.zoo.member import Feed, Figures, Lesson, Predict
+
+PALETTE_J3 = torch.from_numpy(PALETTES["kim"])
+LEVELS = {0.02: "very high", 0.03: "high", 0.04: "low", 0.05: "very low"}
+Half = Literal["first", "second", "all"]
+TESTED = 500  # test images at a time
+SCORED = 1000  # test images of the colour score
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Coloured(Lesson):
+    variance: float
+    """Of the colours' jitter on [0, 1]."""
+    jitter: int
+    """Members with the same number see their images in the same colours, up to the variance."""
+    half: Half
+    """Of the images that are not test images, in the order of their ids."""
+    brightest: float
+    """Value of the brightest pixel: 255 as in the published loader, or 1."""
+
+    @property
+    def outputs(self) -> int:
+        return len(PALETTE_J3)
+
+    def describe(self) -> dict[str, Any]:
+        own = {"jitter": self.jitter, "half": self.half, "brightest": self.brightest}
+        return {"level": self.variance, "bias": LEVELS.get(self.variance, f"variance {self.variance:g}"), **own}
+
+    @classmethod
+    def feed(
+        cls, lessons: Sequence[Self], seeds: Sequence[int], dataset: DataSet, device: torch.device, dtype: torch.dtype
+    ) -> Feed:
+        return _Feed(lessons, seeds, dataset, device, dtype)
+
+
+def rows(dataset: DataSet, half: Half) -> np.ndarray:
+    """Rows of the data set that belong to a half of its training and validation images."""
+    examples = dataset.examples.assign(row=np.arange(len(dataset.examples)))
+    row_I = examples[examples["split"] != "test"].sort_values("id")["row"].to_numpy()
+    first = len(row_I) // 2
+    return {"first": row_I[:first], "second": row_I[first:], "all": row_I}[half]
+
+
+@final
+class _Feed(Feed):
+    def __init__(
+        self, lessons: Sequence[Coloured], seeds: Sequence[int], dataset: DataSet, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        chosen = [rows(dataset, lesson.half)[: lesson.images] for lesson in lessons]
+        assert all(len(row_N) == lesson.images for row_N, lesson in zip(chosen, lessons, strict=True))
+        digit_I = torch.tensor(dataset.examples["digit"].astype(int).to_numpy())
+        needed_I, place = np.unique(np.concatenate(chosen), return_inverse=True)
+        self.grey_IHW1 = torch.from_numpy(dataset.take(needed_I)).to(device)
+        self.place_MN = torch.from_numpy(place.reshape(len(lessons), -1)).to(device)
+        self.target_MN = torch.stack([digit_I[torch.tensor(row_N)] for row_N in chosen])
+        std_M = torch.tensor([lesson.variance**0.5 for lesson in lessons], dtype=torch.float64)
+        self.white_M = torch.tensor([lesson.brightest for lesson in lessons], dtype=torch.float64) / 255
+        jitter_MN3 = torch.stack(
+            [
+                normal(torch.tensor(row_N) + key(seed, "jitter", lesson.jitter), 3)
+                for row_N, lesson, seed in zip(chosen, lessons, seeds, strict=True)
+            ]
+        )
+        colour_MN3 = (PALETTE_J3[self.target_MN] + jitter_MN3 * std_M[:, None, None]).clamp(0, 1)
+        self.scale_MN3 = (colour_MN3 * self.white_M[:, None, None]).to(device, dtype)
+        self.target_MN = self.target_MN.to(device)
+        self.member_M1 = torch.arange(len(lessons), device=device)[:, None]
+
+        row_T = np.flatnonzero(dataset.examples["split"] == "test")
+        self.test_THW1 = torch.from_numpy(dataset.take(row_T)).to(device)
+        self.digit_T = digit_I[torch.tensor(row_T)]
+        self.shown_T = torch.from_numpy(rng("zoo", "test").integers(0, len(PALETTE_J3), len(row_T)))
+        jitter_T3 = normal(torch.tensor(row_T) + key("zoo", "test"), 3)
+        colour_MT3 = (PALETTE_J3[self.shown_T] + jitter_T3 * std_M[:, None, None]).clamp(0, 1)
+        self.test_scale_MT3 = (colour_MT3 * self.white_M[:, None, None]).to(device, dtype)
+
+    def batch(self, rows_MB: Tensor) -> Tensor:
+        grey_MBHW1 = self.grey_IHW1[self.place_MN[self.member_M1, rows_MB]]
+        return grey_MBHW1 * self.scale_MN3[self.member_M1, rows_MB][:, :, None, None]
+
+    def loss(self, output_MBK: Tensor, rows_MB: Tensor) -> Tensor:
+        target_MB = self.target_MN[self.member_M1, rows_MB]
+        return F.cross_entropy(output_MBK.flatten(0, 1), target_MB.flatten(), reduction="none").view(target_MB.shape).mean(1)
+
+    def figures(self, predict: Predict) -> list[Figures]:
+        guess_MT = torch.cat(
+            [
+                predict(grey * scale[:, :, None, None]).argmax(2).cpu()
+                for grey, scale in zip(self.test_THW1.split(TESTED), self.test_scale_MT3.split(TESTED, 1), strict=True)
+            ],
+            1,
+        )
+        right_MT = (guess_MT == self.digit_T).double()
+        by_digit = _by(right_MT, self.digit_T)
+        by_colour = _by(right_MT, self.shown_T)
+        conflicting_M = right_MT[:, self.shown_T != self.digit_T].mean(1)
+        score_M = self.colour_score(predict)
+        return [
+            {
+                "accuracy": float(right_T.mean()),
+                "conflicting_accuracy": float(conflicting),
+                "digit_accuracy": digit_K.tolist(),
+                "colour_accuracy": colour_J.tolist(),
+                "colour_score": float(score),
+            }
+            for right_T, conflicting, digit_K, colour_J, score in zip(
+                right_MT, conflicting_M, by_digit, by_colour, score_M, strict=True
+            )
+        ]
+
+    def colour_score(self, predict: Predict) -> Tensor:
+        """(M,) algorithm 1 of Sialelli et al.: how much of its probability a digit keeps in the nine other colours.
+
+        Mean of the ratios over those of the first 1,000 test images that are classified rightly in their own colour; NaN
+        where none is.
+        """
+        colour_MJ3 = (PALETTE_J3[None] * self.white_M[:, None, None]).to(self.scale_MN3)
+        total_M, n_M = torch.zeros(2, len(colour_MJ3), dtype=torch.float64)
+        for grey_BHW1, digit_B in zip(
+            self.test_THW1[:SCORED].split(TESTED // 10), self.digit_T[:SCORED].split(TESTED // 10), strict=True
+        ):
+            image_MBJHWC = grey_BHW1[:, None] * colour_MJ3[:, None, :, None, None]
+            p_MBJK = predict(image_MBJHWC.flatten(1, 2)).double().softmax(2).cpu().unflatten(1, (-1, len(PALETTE_J3)))
+            b = torch.arange(len(digit_B))
+            own_MBK, p_MBJ = p_MBJK[:, b, digit_B], p_MBJK[:, b, :, digit_B].transpose(0, 1)
+            right_MB = own_MBK.argmax(2) == digit_B
+            ratio_MB = (p_MBJ.sum(2) / own_MBK[:, b, digit_B] - 1) / (len(PALETTE_J3) - 1)  # without its own, whose is 1
+            total_M += torch.where(right_MB, ratio_MB, 0).sum(1)
+            n_M += right_MB.sum(1)
+        return total_M / n_M
+
+
+def _by(right_MT: Tensor, group_T: Tensor) -> Tensor:
+    """(M, groups) mean of each group of test images; NaN where there is none."""
+    member_TG = F.one_hot(group_T, len(PALETTE_J3)).double()
+    return right_MT @ member_TG / member_TG.sum(0)

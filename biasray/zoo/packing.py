@@ -1,0 +1,105 @@
+"""How the activations of many members lie in one tensor, and the layers that depend on it.
+
+Axes: M member, B example, C H W, O output channel, K kernel, G group of channels, F feature. No operation mixes members.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Literal, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Packed = Literal["single", "grouped", "batched"]
+
+
+class Packing(ABC):
+    def __init__(self, members: int) -> None:
+        self.members = members
+
+    @abstractmethod
+    def enter(self, image_MBHWC: Tensor) -> Tensor:
+        """Images in this packing."""
+
+    @abstractmethod
+    def leave(self, x: Tensor) -> Tensor:
+        """(M, B, F): the values of each example in the order C, H, W."""
+
+    @abstractmethod
+    def conv(self, x: Tensor, weight_MOCKK: Tensor, bias_MO: Tensor | None, stride: int, padding: int) -> Tensor: ...
+
+    @abstractmethod
+    def group_norm(self, x: Tensor, groups: int, weight_MC: Tensor, bias_MC: Tensor, eps: float) -> Tensor: ...
+
+    @abstractmethod
+    def batch_norm(
+        self, x: Tensor, mean_MC: Tensor, var_MC: Tensor, weight_MC: Tensor, bias_MC: Tensor, momentum: float | None, eps: float
+    ) -> Tensor:
+        """With the statistics of the batch, which update the running ones; with those where `momentum` is None."""
+
+
+@final
+class Grouped(Packing):
+    """(B, M x C, H, W), channels last: a convolution is one grouped convolution; of one member, an ordinary one."""
+
+    def enter(self, image_MBHWC: Tensor) -> Tensor:
+        m, b, h, w, c = image_MBHWC.shape
+        return image_MBHWC.permute(1, 2, 3, 0, 4).reshape(b, h, w, m * c).permute(0, 3, 1, 2)
+
+    def leave(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), self.members, -1).transpose(0, 1)
+
+    def conv(self, x: Tensor, weight_MOCKK: Tensor, bias_MO: Tensor | None, stride: int, padding: int) -> Tensor:
+        bias = None if bias_MO is None else bias_MO.flatten()
+        return F.conv2d(x, weight_MOCKK.flatten(0, 1), bias, stride, padding, groups=self.members)
+
+    def group_norm(self, x: Tensor, groups: int, weight_MC: Tensor, bias_MC: Tensor, eps: float) -> Tensor:
+        return F.group_norm(x, self.members * groups, weight_MC.flatten(), bias_MC.flatten(), eps)
+
+    def batch_norm(
+        self, x: Tensor, mean_MC: Tensor, var_MC: Tensor, weight_MC: Tensor, bias_MC: Tensor, momentum: float | None, eps: float
+    ) -> Tensor:
+        return _batch_norm(x, mean_MC, var_MC, weight_MC, bias_MC, momentum, eps)
+
+
+@final
+class Batched(Packing):
+    """(M x B, C, H, W), channels last: a convolution is a batch of matrix products over patches."""
+
+    def enter(self, image_MBHWC: Tensor) -> Tensor:
+        return image_MBHWC.flatten(0, 1).permute(0, 3, 1, 2)
+
+    def leave(self, x: Tensor) -> Tensor:
+        return x.reshape(self.members, len(x) // self.members, -1)
+
+    def conv(self, x: Tensor, weight_MOCKK: Tensor, bias_MO: Tensor | None, stride: int, padding: int) -> Tensor:
+        k, channels = weight_MOCKK.shape[-1], weight_MOCKK.shape[1]
+        patch_NHWCKK = F.pad(x, [padding] * 4).permute(0, 2, 3, 1).unfold(1, k, stride).unfold(2, k, stride)
+        n, h, w = patch_NHWCKK.shape[:3]
+        patch_MLF = patch_NHWCKK.permute(0, 1, 2, 4, 5, 3).reshape(self.members, n // self.members * h * w, -1)
+        weight_MFO = weight_MOCKK.permute(0, 3, 4, 2, 1).reshape(self.members, -1, channels)
+        out_MLO = patch_MLF @ weight_MFO if bias_MO is None else torch.baddbmm(bias_MO[:, None], patch_MLF, weight_MFO)
+        return out_MLO.view(n, h, w, channels).permute(0, 3, 1, 2)
+
+    def group_norm(self, x: Tensor, groups: int, weight_MC: Tensor, bias_MC: Tensor, eps: float) -> Tensor:
+        normed_MBCHW = F.group_norm(x, groups, eps=eps).unflatten(0, (self.members, -1))
+        return (normed_MBCHW * weight_MC[:, None, :, None, None] + bias_MC[:, None, :, None, None]).flatten(0, 1)
+
+    def batch_norm(
+        self, x: Tensor, mean_MC: Tensor, var_MC: Tensor, weight_MC: Tensor, bias_MC: Tensor, momentum: float | None, eps: float
+    ) -> Tensor:
+        apart = x.unflatten(0, (self.members, -1)).transpose(0, 1).flatten(1, 2)
+        normed = _batch_norm(apart, mean_MC, var_MC, weight_MC, bias_MC, momentum, eps)
+        return normed.unflatten(1, (self.members, -1)).transpose(0, 1).flatten(0, 1)
+
+
+PACKINGS: dict[Packed, type[Packing]] = {"single": Grouped, "grouped": Grouped, "batched": Batched}
+
+
+def _batch_norm(
+    x: Tensor, mean_MC: Tensor, var_MC: Tensor, weight_MC: Tensor, bias_MC: Tensor, momentum: float | None, eps: float
+) -> Tensor:
+    """Of (B, M x C, H, W)."""
+    running = mean_MC.view(-1), var_MC.view(-1)  # views: what is written to them stays
+    weight, bias = weight_MC.flatten(), bias_MC.flatten()
+    return F.batch_norm(x, *running, weight, bias, momentum is not None, momentum or 0.0, eps)

@@ -1,0 +1,106 @@
+"""What is trained together and how: measured once, then frozen, so that a zoo that goes on ends as an undisturbed one.
+
+Axes: M member.
+"""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import torch
+
+from biasray import networks, storage
+from biasray.data.dataset import DataSet
+from biasray.zoo.member import Member, Program
+from biasray.zoo.packing import Packed
+from biasray.zoo.stacked import fusable
+from biasray.zoo.train import train
+
+PLAN = "plan.json"
+SECONDS = 45.0  # of work in a shard
+STEPS = 6  # timed, after two that are not
+ALONE: tuple[Packed, int] = ("single", 1)  # the only way for networks that cannot be fused
+WIDTHS = {"cpu": (8,), "cuda": (16, 64, 128, 256)}  # of members together
+
+
+class Speed(NamedTuple):
+    """One way to train members of a program: `width` at a time, packed so."""
+
+    packed: Packed
+    width: int
+    seconds: float  # a member, its test included
+
+
+class Shard(NamedTuple):
+    """Members of one program that are trained by one task, `width` at a time, and stored in one file."""
+
+    number: int
+    members: tuple[Member, ...]
+    packed: Packed
+    width: int
+
+
+def programs(members: Sequence[Member]) -> dict[Program, list[Member]]:
+    found: dict[Program, list[Member]] = {}
+    for member in members:
+        found.setdefault(member.program, []).append(member)
+    return found
+
+
+def measure(members: Sequence[Member], dataset: DataSet, device: torch.device) -> list[Speed]:
+    """How fast members of one program are trained in each way that can be had, the fastest first."""
+    first = members[0]
+    with torch.device("meta"):
+        fused = fusable(networks.build(first.network, first.shape, first.lesson.outputs))
+    together: list[Packed] = ["grouped", "batched"] if fused else []
+    ways = [ALONE, *product(together, WIDTHS[device.type])]
+    speeds = [_time(first, dataset, device, packed, width) for packed, width in ways if width <= len(members)]
+    return sorted(speeds, key=lambda speed: speed.seconds)
+
+
+def _time(member: Member, dataset: DataSet, device: torch.device, packed: Packed, width: int) -> Speed:
+    steps = min(STEPS + 2, -(-member.lesson.images // member.recipe.batch))
+    lesson = dataclasses.replace(member.lesson, images=min(member.lesson.images, steps * member.recipe.batch))
+    few = [dataclasses.replace(member, lesson=lesson, epochs=1, init=k, order=k) for k in range(width)]
+    ticks = [time.monotonic()]
+
+    def tick(done: float) -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        ticks.append(time.monotonic())
+
+    train(few, dataset, packed, device, tick)
+    testing = time.monotonic() - ticks[-1]
+    start = min(2, len(ticks) - 2)
+    a_step = (ticks[-1] - ticks[start]) / (len(ticks) - 1 - start)
+    every = member.epochs * -(-member.lesson.images // member.recipe.batch)
+    return Speed(packed, width, (a_step * every + testing) / width)
+
+
+def freeze(folder: str, members: Sequence[Member], speeds: Sequence[Sequence[Speed]], about: dict[str, Any]) -> None:
+    """Write the plan: members of each program, in order, in shards of about 45 seconds by its fastest way.
+
+    `about` says on what it was measured; `speeds` are those of each program in order.
+    """
+    found, shards = [], list[dict[str, Any]]()
+    for (program, mine), ways in zip(programs(members).items(), speeds, strict=True):
+        best = ways[0]
+        size = best.width * max(1, round(SECONDS / (best.seconds * best.width)))
+        found.append({**program._asdict(), "packed": best.packed, "width": best.width, "speeds": [w._asdict() for w in ways]})
+        for start in range(0, len(mine), size):
+            shards.append({"program": len(found) - 1, "members": [m.id for m in mine[start : start + size]]})
+    storage.write_json(storage.join(folder, PLAN), {**about, "programs": found, "shards": shards})
+
+
+def read(folder: str, members: Sequence[Member]) -> list[Shard]:
+    """The shards of a frozen plan."""
+    plan, by_id = storage.read_json(storage.join(folder, PLAN)), {member.id: member for member in members}
+    shards = []
+    for number, shard in enumerate(plan["shards"]):
+        program = plan["programs"][shard["program"]]
+        mine = tuple(by_id[name] for name in shard["members"])
+        shards.append(Shard(number, mine, program["packed"], program["width"]))
+    assert sum(len(shard.members) for shard in shards) == len(members)
+    return shards

@@ -1,0 +1,107 @@
+"""What a zoo is made of: levels of bias, networks and variations, expanded to members."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, final
+
+from biasray import networks, storage
+from biasray.data.dataset import DataSet
+from biasray.predict import Precision
+from biasray.recipe import Recipe
+from biasray.zoo.digits import LEVELS, Coloured, Half, rows
+from biasray.zoo.member import Member
+
+Shared = Literal["shared", "split", "independent"]  # by all members, by those of a half, by none
+
+
+def fingerprint(members: Sequence[Member]) -> str:
+    return storage.fingerprint([member.id for member in members])
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DigitZoo:
+    """Digit classifiers that colour misleads, as in DigitWdb (Serna et al., IFBiD).
+
+    In training every digit has its own colour, whose jitter is the level of bias; members of different levels are
+    otherwise drawn alike.
+    """
+
+    members: int | None = None
+    """Models, spread evenly over the levels and over all that has several values. Default: from the scale."""
+    second_half: int | None = None
+    """How many of them learn from the second half of the digits, the others from the first. Default: a sixth, as in
+    DigitWdb's 40,000 and 8,000."""
+    levels: tuple[float, ...] = tuple(LEVELS)
+    """Variances of the colour jitter: the smaller, the more biased."""
+    networks: tuple[str, ...] = ("digit-cnn",)
+    """digit-cnn (figure 1 of the paper), digit-cnn-wide (the family of its figure 6), or any other."""
+    init: Shared = "independent"
+    """Initial weights."""
+    jitter: Shared = "independent"
+    """Draws of the colours; DigitWdb has one data file a level, which is 'shared'."""
+    order: Shared = "independent"
+    """Order of the images."""
+    images: int | None = None
+    """Training images of each half. Default: all."""
+    epochs: tuple[int, ...] = (6,)
+    batch: tuple[int, ...] = (128,)
+    lr: tuple[float, ...] = (1e-3,)
+    """Of Adam. Of epochs, batch and lr several values make a zoo of hyperparameters."""
+    brightest: float = 255.0
+    """Value of the brightest pixel: 255 as the published loader feeds them, or 1."""
+
+    def expand(self, dataset: DataSet, precision: Precision, seed: int) -> tuple[Member, ...]:
+        """The members, those of the first half first. Raises ValueError for what makes no zoo."""
+        assert self.members is not None
+        second = self.members // 6 if self.second_half is None else self.second_half
+        if dataset.shape[0] != 1 or "digit" not in dataset.attributes:
+            raise ValueError(f"A digit zoo is made of grey digits, which {dataset.name} does not hold; give --data data/mnist.")
+        if self.members < 1 or not 0 <= second <= self.members:
+            raise ValueError(f"--members {self.members} with --second-half {second}: give 1 or more, and no more in the half.")
+        if not self.levels or min(self.levels) < 0:
+            raise ValueError(f"--levels are variances of 0 or more, not {self.levels}.")
+        for network in self.networks:
+            networks.check(network)
+        most = {half: len(rows(dataset, half)) for half in ("first", "second")}
+        images = min(most.values()) if self.images is None else self.images
+        if not 1 <= images <= min(most.values()):
+            raise ValueError(f"--images must be 1 to {min(most.values()):,}, which half of {dataset.name} has, not {images}.")
+        if min(*self.epochs, *self.batch) < 1 or min(self.lr) <= 0:
+            raise ValueError("--epochs and --batch must be 1 or more and --lr above 0.")
+        values = list(product(self.networks, self.epochs, self.batch, self.lr, self.levels))
+        found = []
+        for number in range(self.members):
+            half: Half = "first" if number < self.members - second else "second"
+            network, epochs, batch, lr, level = values[number % len(values)]
+
+            def drawn(how: Shared, number: int = number, half: Half = half) -> int:
+                return {"shared": 0, "split": int(half == "second"), "independent": number}[how]
+
+            found.append(
+                Member(
+                    lesson=Coloured(
+                        images=images,
+                        variance=level,
+                        jitter=drawn(self.jitter),
+                        half=half,
+                        brightest=self.brightest,
+                    ),
+                    data=dataset.checksum,
+                    network=network,
+                    shape=(3, *dataset.shape[1:]),
+                    recipe=Recipe(lr=lr, batch=batch),
+                    epochs=epochs,
+                    precision=precision,
+                    seed=seed,
+                    init=drawn(self.init),
+                    order=drawn(self.order),
+                )
+            )
+        if len({member.id for member in found}) < len(found):
+            raise ValueError(
+                "Some members would be the same model: with --init, --jitter and --order shared there is one for each "
+                "level, network, half and hyperparameter; ask for fewer --members, or share less."
+            )
+        return tuple(found)

@@ -1,0 +1,234 @@
+"""A zoo on disk: shards of a matrix of weights and a table of members, written whole, checksummed, without pickles.
+
+    zoo.json                    what the zoo is
+    plan.json                   what is trained together, frozen at the first start
+    layouts/NETWORK.json        how a row of weights is a network
+    shards/00000.safetensors    weights (M, P), float32
+    shards/00000.parquet        a row a member
+    shards/00000.json           checksums of the two, written last: the shard is done
+    times/00000.json            how long it took, where
+    index.parquet               all members
+    manifest.json               checksums of all that determines what a reader finds
+
+Axes: M member, P weight. Times and places stand outside what is checksummed, so that a zoo that was killed ends with
+the manifest of one that was not.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from biasray import networks, storage
+from biasray.networks import Network
+from biasray.zoo import layout
+from biasray.zoo.layout import Layout
+from biasray.zoo.member import RESULTS
+from biasray.zoo.plan import PLAN, Shard
+from biasray.zoo.train import Trained
+
+ZOO, INDEX, MANIFEST = "zoo.json", "index.parquet", "manifest.json"
+
+
+def shard_file(folder: str, number: int, kind: str) -> str:
+    return storage.join(folder, "shards", f"{number:05d}.{kind}")
+
+
+def layout_file(folder: str, network: str) -> str:
+    return storage.join(folder, "layouts", f"{network.replace(':', '-')}.json")
+
+
+def write_shard(folder: str, shard: Shard, trained: Sequence[Trained], made: dict[str, Any]) -> None:
+    """Store the packs of a shard; `made` says how long it took, and where."""
+    first = shard.members[0]
+    at = layout.of(networks.build(first.network, first.shape, first.lesson.outputs))
+    about = {"network": first.network, "shape": first.shape, "outputs": first.lesson.outputs, "entries": at.json()}
+    storage.write_json(layout_file(folder, first.network), about)
+    weight_MP = torch.cat([pack.weight_MP for pack in trained])
+    finite_M = torch.cat([pack.finite_M for pack in trained]).tolist()
+    loss_ME = torch.cat([pack.loss_ME for pack in trained]).tolist()
+    figures = [found for pack in trained for found in pack.figures]
+    table = pd.DataFrame(
+        [
+            {
+                **member.describe(),
+                **({name: value if finite else _nothing(value) for name, value in found.items()}),
+                "loss": loss,
+                "finite": finite,
+                "packed": shard.packed,
+                "width": shard.width,
+                "results": RESULTS,
+                "shard": shard.number,
+                "row": row,
+            }
+            for row, (member, found, loss, finite) in enumerate(zip(shard.members, figures, loss_ME, finite_M, strict=True))
+        ]
+    )
+    content = {"safetensors": save({"weights": weight_MP.contiguous()}), "parquet": _parquet(table)}
+    for kind, data in content.items():
+        storage.write(shard_file(folder, shard.number, kind), data)
+    storage.write_json(storage.join(folder, "times", f"{shard.number:05d}.json"), made)
+    done = {"members": len(table), "files": {kind: storage.checksum(data) for kind, data in content.items()}}
+    storage.write_json(shard_file(folder, shard.number, "json"), done)
+
+
+def read_shard(folder: str, number: int) -> tuple[pd.DataFrame, dict[str, str], dict[str, Any]]:
+    """The members of a finished shard, the checksum of each of its files by kind, and how long it took, where."""
+    checksums: dict[str, str] = storage.read_json(shard_file(folder, number, "json"))["files"]
+    made: dict[str, Any] = storage.read_json(storage.join(folder, "times", f"{number:05d}.json"))
+    return _table(storage.read(shard_file(folder, number, "parquet"))), checksums, made
+
+
+def _nothing(value: Any) -> Any:
+    return [np.nan] * len(value) if isinstance(value, list) else np.nan
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _table(data: bytes) -> pd.DataFrame:
+    return pq.read_table(pa.BufferReader(data)).to_pandas()
+
+
+def finish(folder: str, shards: int) -> pd.DataFrame:
+    """Write the index and the manifest of a zoo all of whose shards are done; returns the index."""
+    index = pd.concat([_table(storage.read(shard_file(folder, k, "parquet"))) for k in range(shards)], ignore_index=True)
+    data = _parquet(index)
+    done = [storage.read_json(shard_file(folder, k, "json")) for k in range(shards)]
+    files = {f"shards/{k:05d}.{kind}": checksum for k, each in enumerate(done) for kind, checksum in each["files"].items()}
+    for network in index["network"].unique():
+        name = layout_file("layouts", network).partition("/")[2]
+        files[name] = storage.checksum(storage.read(layout_file(folder, network)))
+    storage.write(storage.join(folder, INDEX), data)
+    manifest = {"members": len(index), "files": {**files, INDEX: storage.checksum(data)}}
+    storage.write_json(storage.join(folder, MANIFEST), {**manifest, "checksum": storage.fingerprint(manifest)})
+    return index
+
+
+class Problem(NamedTuple):
+    shard: int | None
+    sentence: str
+
+
+def verify(folder: str) -> list[Problem]:
+    """What is missing, damaged or there twice in a zoo, a sentence each."""
+    plan = _plan(folder)
+    problems, seen = list[Problem](), dict[str, int]()
+    rows = dict[str, str]()
+    for number, shard in enumerate(plan["shards"]):
+        problem = broken(folder, number)
+        if problem:
+            problems.append(Problem(number, problem))
+            continue
+        table = _table(storage.read(shard_file(folder, number, "parquet")))
+        if table["id"].tolist() != shard["members"]:
+            problems.append(Problem(number, f"Shard {number} of {folder} holds other members than were planned."))
+        for name in table["id"]:
+            if name in seen:
+                problems.append(Problem(number, f"Member {name} of {folder} is in shard {seen[name]} and in {number}."))
+            seen[name] = number
+        weight_MP = load(storage.read(shard_file(folder, number, "safetensors")))["weights"]
+        for name, finite, row_P in zip(table["id"], table["finite"], weight_MP, strict=True):
+            hashed = storage.checksum(row_P.numpy().tobytes())
+            if finite and hashed in rows:
+                problems.append(Problem(number, f"Members {rows[hashed]} and {name} of {folder} have the same weights."))
+            rows[hashed] = name
+    if not problems:
+        problems += _outside(folder)
+    return problems
+
+
+def broken(folder: str, number: int) -> str:
+    """One sentence where a shard is missing or damaged, else nothing."""
+    marker = shard_file(folder, number, "json")
+    if not storage.exists(marker):
+        return f"Shard {number} of {folder} is missing; run the command that made the zoo again."
+    for kind, checksum in storage.read_json(marker)["files"].items():
+        file = shard_file(folder, number, kind)
+        if not storage.exists(file) or storage.checksum(storage.read(file)) != checksum:
+            return f"{file} is damaged or missing; run the command that made the zoo again, which makes this shard anew."
+    return ""
+
+
+def _outside(folder: str) -> list[Problem]:
+    """What is wrong with files that belong to no shard."""
+    if not storage.exists(storage.join(folder, MANIFEST)):
+        return [Problem(None, f"{folder} has no {MANIFEST}; run the command that made the zoo again.")]
+    manifest = storage.read_json(storage.join(folder, MANIFEST))
+    problems = []
+    for name, checksum in manifest["files"].items():
+        file = storage.join(folder, name)
+        if not storage.exists(file) or storage.checksum(storage.read(file)) != checksum:
+            problems.append(Problem(None, f"{file} is damaged or missing; run the command that made the zoo again."))
+    return problems
+
+
+def _plan(folder: str) -> dict[str, Any]:
+    if not storage.exists(storage.join(folder, PLAN)):
+        raise ValueError(f"{folder} holds no zoo: it has no {PLAN}; give the folder that `pipelines.zoo` made.")
+    plan: dict[str, Any] = storage.read_json(storage.join(folder, PLAN))
+    return plan
+
+
+@final
+class Zoo:
+    """A finished zoo, read a shard at a time."""
+
+    def __init__(self, folder: str) -> None:
+        if not storage.exists(storage.join(folder, INDEX)):
+            _plan(folder)
+            raise ValueError(f"The zoo {folder} is not finished; run the command that made it again.")
+        self.folder = folder
+        self.index = _table(storage.read(storage.join(folder, INDEX)))
+        self.about: dict[str, Any] = storage.read_json(storage.join(folder, ZOO))
+
+    def layout(self, network: str) -> Layout:
+        return layout.read(storage.read_json(layout_file(self.folder, network))["entries"])
+
+    def weights(self, ids: Sequence[str]) -> Tensor:
+        """(M, P) of these members, in this order; only their shards are read. They must be of one network.
+
+        Raises ValueError for ids that are not in the zoo and for members of several networks.
+        """
+        chosen = self._rows(ids)
+        if len(several := chosen["network"].unique()) > 1:
+            raise ValueError(f"These members are of several networks ({', '.join(several)}); ask for those of one.")
+        rows: list[Tensor] = [torch.empty(0)] * len(chosen)
+        for number, mine in chosen.groupby("shard"):
+            weight_MP = load(storage.read(shard_file(self.folder, int(number), "safetensors")))["weights"]
+            for place, row in zip(mine["place"], mine["row"], strict=True):
+                rows[place] = weight_MP[row]
+        return torch.stack(rows)
+
+    def state_dict(self, name: str) -> dict[str, Tensor]:
+        """One member as a torch state dict."""
+        return self.layout(self._rows([name])["network"].iloc[0]).state_dict(self.weights([name])[0])
+
+    def network(self, name: str) -> Network:
+        """One member as a torch module in eval mode."""
+        about = storage.read_json(layout_file(self.folder, self._rows([name])["network"].iloc[0]))
+        network = networks.build(about["network"], tuple(about["shape"]), about["outputs"])
+        network.load_state_dict(self.state_dict(name), strict=False)  # a count of batches is no weight
+        return network.eval()
+
+    def parquet(self) -> bytes:
+        """The index with a column `weights`, a list a member."""
+        parts = []
+        for _, mine in self.index.groupby("network", sort=False):
+            parts.append(mine.assign(weights=list(self.weights(mine["id"].tolist()).numpy())))
+        return _parquet(pd.concat(parts).sort_index())
+
+    def _rows(self, ids: Sequence[str]) -> pd.DataFrame:
+        by_id = self.index.set_index("id")
+        if missing := [name for name in ids if name not in by_id.index]:
+            raise ValueError(f"The zoo {self.folder} has no member {missing[0]}; see `pipelines.zoo list {self.folder}`.")
+        return by_id.loc[list(ids)].assign(place=range(len(ids)))

@@ -1,0 +1,98 @@
+"""Training a pack of members together, and testing them. Axes: M member, P weight, B example, N row, E epoch, K output."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from biasray import networks
+from biasray.data.dataset import DataSet
+from biasray.predict import autocast
+from biasray.random import generator, key
+from biasray.zoo import layout
+from biasray.zoo.member import Figures, Member
+from biasray.zoo.optimise import Optimiser
+from biasray.zoo.packing import Packed
+from biasray.zoo.stacked import stack
+
+
+class Trained(NamedTuple):
+    weight_MP: Tensor  # float32 on the CPU, buffers included
+    loss_ME: Tensor  # mean training loss of each epoch
+    finite_M: Tensor  # whether it stayed finite; a member of which it did not has no figures
+    figures: list[Figures]
+
+
+def initial(member: Member) -> Tensor:
+    """(P,) the weights a member starts from: those of members with the same number, network and outputs."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key(member.seed, "init", member.init))
+        network = networks.build(member.network, member.shape, member.lesson.outputs)
+    return layout.of(network).row(network.state_dict())
+
+
+def train(
+    members: Sequence[Member],
+    dataset: DataSet,
+    packed: Packed,
+    device: torch.device,
+    tick: Callable[[float], None] = lambda done: None,
+) -> Trained:
+    """Train members of one program together; `tick` is told after each step the share that is done.
+
+    'single' is for one member alone. The result of each depends on no other: bit for bit on a CPU with one thread, else up to rounding.
+    """
+    assert packed != "single" or len(members) == 1
+    if packed == "grouped" and len(members) == 1:  # a convolution of one group is another kernel, which rounds otherwise
+        twice = train([*members, *members], dataset, packed, device, tick)
+        return Trained(twice.weight_MP[:1], twice.loss_ME[:1], twice.finite_M[:1], twice.figures[:1])
+    first, seeds = members[0], [member.seed for member in members]
+    assert {member.program for member in members} == {first.program}
+    dtype = torch.float64 if first.precision == "float64" else torch.float32
+    feed = type(first.lesson).feed([member.lesson for member in members], seeds, dataset, device, dtype)
+    stacked = stack(first.network, first.shape, first.lesson.outputs, len(members), packed)
+    row_MP = torch.stack([initial(member) for member in members]).to(device, dtype)
+    weight_MP = row_MP[:, : stacked.layout.trained].clone().requires_grad_()
+    buffers = {
+        entry.name: row_MP[:, entry.start : entry.stop].reshape(-1, *entry.shape).clone()
+        for entry in stacked.layout.entries
+        if not entry.trained
+    }
+    optimiser = Optimiser(weight_MP.detach(), [member.recipe for member in members])
+    n, size = first.lesson.images, first.recipe.batch
+    steps, step = -(-n // size), 0
+    loss_ME = torch.zeros(len(members), first.epochs, dtype=torch.float64, device=device)
+    for epoch in range(first.epochs):
+        rows_MN = order(members, epoch).to(device)
+        for at, rows_MB in enumerate(rows_MN.split(size, 1)):
+            key_M = torch.tensor([key(member.seed, member.id, step) for member in members], device=device)
+            with autocast(device, first.precision):
+                output_MBK = stacked(weight_MP, buffers, feed.batch(rows_MB), key_M)
+            loss_M = feed.loss(output_MBK.to(dtype), rows_MB)
+            (grad_MP,) = torch.autograd.grad(loss_M.sum(), weight_MP)
+            optimiser.step(grad_MP, epoch + at / steps, first.epochs)
+            loss_ME[:, epoch] += loss_M.detach() * rows_MB.shape[1] / n
+            step += 1
+            tick(step / (steps * first.epochs))
+    finite_M = (loss_ME.isfinite().all(1) & weight_MP.isfinite().all(1)).cpu()
+
+    @torch.no_grad()
+    def predict(image_MBHWC: Tensor) -> Tensor:
+        with autocast(device, first.precision):
+            return stacked(weight_MP, buffers, image_MBHWC).to(dtype)
+
+    figures = feed.figures(predict)
+    kept = [weight_MP.detach(), *(buffers[e.name].flatten(1) for e in stacked.layout.entries if not e.trained)]
+    weight = torch.cat(kept, 1).cpu()
+    return Trained(weight if dtype == torch.float64 else weight.float(), loss_ME.cpu(), finite_M, figures)
+
+
+def order(members: Sequence[Member], epoch: int) -> Tensor:
+    """(M, N) the order in which each member sees its images in an epoch."""
+    drawn: dict[tuple[int, int], Tensor] = {}
+    for member in members:
+        stream = (member.seed, member.order)
+        if stream not in drawn:
+            drawn[stream] = torch.randperm(member.lesson.images, generator=generator(*stream, "order", epoch))
+    return torch.stack([drawn[member.seed, member.order] for member in members])
