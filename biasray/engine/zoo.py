@@ -51,7 +51,8 @@ def make_zoo(
         ask = ray.remote(num_cpus=threads, num_gpus=each.get("GPU", 0))(_measure)
         few = [mine[: max(plan.WIDTHS[where.type])] for mine in plan.programs(members).values()]
         speeds = [ray.get(ask.remote(mine, shared, where, threads)) for mine in few]
-        plan.freeze(out, members, speeds, {"device": where.type, "threads": threads})
+        workers = int(min(ray.cluster_resources().get(kind, 0) // amount for kind, amount in each.items()))
+        plan.freeze(out, members, speeds, max(workers, 1), {"device": where.type, "threads": threads})
     frozen = storage.read_json(storage.join(out, plan.PLAN))
     if (frozen["device"], frozen["threads"]) != (where.type, threads):
         raise ValueError(

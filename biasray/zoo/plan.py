@@ -20,6 +20,7 @@ from biasray.zoo.train import train
 
 PLAN = "plan.json"
 SECONDS = 45.0  # of work in a shard
+EACH = 4  # shards a worker, at least
 STEPS = 6  # timed, after two that are not
 ALONE: tuple[Packed, int] = ("single", 1)  # the only way for networks that cannot be fused
 WIDTHS = {"cpu": (8,), "cuda": (16, 64, 128, 256)}  # of members together
@@ -55,6 +56,7 @@ def measure(members: Sequence[Member], dataset: DataSet, device: torch.device) -
     with torch.device("meta"):
         fused = fusable(networks.build(first.network, first.shape, first.lesson.outputs))
     together: list[Packed] = ["grouped", "batched"] if fused else []
+    _time(first, dataset, device, *ALONE)  # what is only loaded or compiled once is not to count
     ways = [ALONE, *product(together, WIDTHS[device.type])]
     speeds = [_time(first, dataset, device, packed, width) for packed, width in ways if width <= len(members)]
     return sorted(speeds, key=lambda speed: speed.seconds)
@@ -79,15 +81,19 @@ def _time(member: Member, dataset: DataSet, device: torch.device, packed: Packed
     return Speed(packed, width, (a_step * every + testing) / width)
 
 
-def freeze(folder: str, members: Sequence[Member], speeds: Sequence[Sequence[Speed]], about: dict[str, Any]) -> None:
+def freeze(
+    folder: str, members: Sequence[Member], speeds: Sequence[Sequence[Speed]], workers: int, about: dict[str, Any]
+) -> None:
     """Write the plan: members of each program, in order, in shards of about 45 seconds by its fastest way.
 
-    `about` says on what it was measured; `speeds` are those of each program in order.
+    Where there are few members, shards are smaller, so that every worker gets some. `about` says on what it was
+    measured; `speeds` are those of each program in order.
     """
     found, shards = [], list[dict[str, Any]]()
     for (program, mine), ways in zip(programs(members).items(), speeds, strict=True):
         best = ways[0]
-        size = best.width * max(1, round(SECONDS / (best.seconds * best.width)))
+        most = min(round(SECONDS / best.seconds), len(members) // (EACH * workers))
+        size = best.width * max(1, most // best.width)
         found.append({**program._asdict(), "packed": best.packed, "width": best.width, "speeds": [w._asdict() for w in ways]})
         for start in range(0, len(mine), size):
             shards.append({"program": len(found) - 1, "members": [m.id for m in mine[start : start + size]]})

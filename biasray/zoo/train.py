@@ -41,7 +41,8 @@ def train(
 ) -> Trained:
     """Train members of one program together; `tick` is told after each step the share that is done.
 
-    'single' is for one member alone. The result of each depends on no other: bit for bit on a CPU with one thread, else up to rounding.
+    'single' is for one member alone. The result of each depends on no other: bit for bit on a CPU with one thread,
+    elsewhere up to rounding.
     """
     assert packed != "single" or len(members) == 1
     if packed == "grouped" and len(members) == 1:  # a convolution of one group is another kernel, which rounds otherwise

@@ -21,7 +21,7 @@ def make(folder: Path, members: Sequence[Member], only: Sequence[int] | None = N
     out = str(folder)
     storage.write_json(f"{out}/{store.ZOO}", {"hash": "x"})
     speeds = [[Speed("grouped", 2, plan.SECONDS / 2)] for _ in plan.programs(members)]
-    plan.freeze(out, members, speeds, {"device": "cpu", "threads": 1})
+    plan.freeze(out, members, speeds, 1, {"device": "cpu", "threads": 1})
     shards = plan.read(out, members)
     for shard in shards:
         if only is None or shard.number in only:
