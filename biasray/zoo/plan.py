@@ -31,7 +31,7 @@ class Speed(NamedTuple):
 
     packed: Packed
     width: int
-    seconds: float  # a member, its test included
+    seconds: float  # a member, without its test
 
 
 class Shard(NamedTuple):
@@ -73,12 +73,10 @@ def _time(member: Member, dataset: DataSet, device: torch.device, packed: Packed
             torch.cuda.synchronize()
         ticks.append(time.monotonic())
 
-    train(few, dataset, packed, device, tick)
-    testing = time.monotonic() - ticks[-1]
+    train(few, dataset, packed, device, tick, test=False)
     start = min(2, len(ticks) - 2)
     a_step = (ticks[-1] - ticks[start]) / (len(ticks) - 1 - start)
-    every = member.epochs * -(-member.lesson.images // member.recipe.batch)
-    return Speed(packed, width, (a_step * every + testing) / width)
+    return Speed(packed, width, a_step * member.epochs * -(-member.lesson.images // member.recipe.batch) / width)
 
 
 def freeze(

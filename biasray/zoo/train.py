@@ -38,15 +38,17 @@ def train(
     packed: Packed,
     device: torch.device,
     tick: Callable[[float], None] = lambda done: None,
+    test: bool = True,
 ) -> Trained:
-    """Train members of one program together; `tick` is told after each step the share that is done.
+    """Train members of one program together; `tick` is told after each step the share that is done; without `test`
+    they have no figures.
 
     'single' is for one member alone. The result of each depends on no other: bit for bit on a CPU with one thread,
     elsewhere up to rounding.
     """
     assert packed != "single" or len(members) == 1
     if packed == "grouped" and len(members) == 1:  # a convolution of one group is another kernel, which rounds otherwise
-        twice = train([*members, *members], dataset, packed, device, tick)
+        twice = train([*members, *members], dataset, packed, device, tick, test)
         return Trained(twice.weight_MP[:1], twice.loss_ME[:1], twice.finite_M[:1], twice.figures[:1])
     first, seeds = members[0], [member.seed for member in members]
     assert {member.program for member in members} == {first.program}
@@ -83,7 +85,7 @@ def train(
         with autocast(device, first.precision):
             return stacked(weight_MP, buffers, image_MBHWC).to(dtype)
 
-    figures = feed.figures(predict)
+    figures = feed.figures(predict) if test else [{} for _ in members]
     kept = [weight_MP.detach(), *(buffers[e.name].flatten(1) for e in stacked.layout.entries if not e.trained)]
     weight = torch.cat(kept, 1).cpu()
     return Trained(weight if dtype == torch.float64 else weight.float(), loss_ME.cpu(), finite_M, figures)

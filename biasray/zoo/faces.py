@@ -1,0 +1,175 @@
+"""Faces of which some groups are rare: age regressors and gender classifiers, the references of an audit.
+
+The share of a group among the training images is the bias, at equal size ("Fairness Auditing of Limited-Access Models").
+Axes: M member, N training image, T test image, I image at hand, B example, K output, G group, H W C.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, Self, final
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from biasray.bias.cells import group_ratio
+from biasray.data.dataset import DataSet
+from biasray.random import rng
+from biasray.zoo.member import Feed, Figures, Lesson, Predict
+
+Target = Literal["age", "gender"]
+MIDDLE, SPREAD = 35.0, 20.0  # years: ages are learnt as (age - middle) / spread
+OTHER = "other"
+TESTED = 250  # test images at a time
+GROUPED = ("gender", "race")  # attributes by whose values errors are told
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Mixture(Lesson):
+    attribute: str
+    shares: tuple[tuple[str, float], ...]
+    """Of the attribute's values among the training images; 'other' stands for those that are not named."""
+    subset: int
+    """Members with the same number and shares are trained on the same images."""
+    shuffled: float
+    """Share of the images whose labels are permuted among themselves."""
+    targets: tuple[Target, ...]
+    side: int
+    """Pixels a side, to which images are averaged down."""
+
+    @property
+    def outputs(self) -> int:
+        return sum({"age": 1, "gender": 2}[target] for target in self.targets)
+
+    def describe(self) -> dict[str, Any]:
+        shares = {f"share {value}": share for value, share in self.shares}
+        bias = ", ".join(f"{value} {share:g}" for value, share in self.shares)
+        own = {"subset": self.subset, "shuffled": self.shuffled, "targets": " and ".join(self.targets), "side": self.side}
+        return {"attribute": self.attribute, "level": self.shares[0][1], "bias": bias, **shares, **own}
+
+    @classmethod
+    def feed(
+        cls, lessons: Sequence[Self], seeds: Sequence[int], dataset: DataSet, device: torch.device, dtype: torch.dtype
+    ) -> Feed:
+        return _Feed(lessons, seeds, dataset, device, dtype)
+
+
+def groups(column: pd.Series, values: Sequence[str]) -> NDArray[np.int64]:
+    """(N,) place of each value among these; of the last where that is 'other' and the value is not among them."""
+    rest = len(values) - 1 if OTHER in values else -1
+    return column.astype(str).map({v: k for k, v in enumerate(values)}).fillna(rest).to_numpy(np.int64)
+
+
+def years(column: pd.Series) -> NDArray[np.float64]:
+    """Ages in years: of '10-19' the middle, 15; of 'more than 70' 75."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy(np.float64)
+    return np.array([_middle(text) for text in column])
+
+
+@lru_cache
+def _middle(text: str) -> float:
+    first, dash, last = text.partition("-")
+    if dash and first.isdigit() and last.isdigit():
+        return (int(first) + int(last) + 1) / 2
+    if text.startswith("more than ") and text.removeprefix("more than ").isdigit():
+        return float(text.removeprefix("more than ")) + 5
+    raise ValueError(f"'{text}' is no age: give years, such as 31, or bins, such as 30-39 or 'more than 70'.")
+
+
+def chosen(lesson: Mixture, seed: int, dataset: DataSet) -> NDArray[np.int64]:
+    """(N,) rows of the training split with the lesson's shares, in the order of the table."""
+    train = dataset.examples.assign(row=np.arange(len(dataset.examples)))
+    train = train[train["split"] == "train"].reset_index(drop=True)
+    values = [value for value, _ in lesson.shares]
+    train = train.assign(bias=groups(train[lesson.attribute], values))
+    shares = {k: share for k, (_, share) in enumerate(lesson.shares)}
+    drawn = rng(seed, "subset", lesson.subset, lesson.shares)
+    return group_ratio(train, shares, lesson.images, drawn)["row"].to_numpy()
+
+
+def shuffled(lesson: Mixture, seed: int) -> NDArray[np.int64]:
+    """(N,) whose label each image gets: mostly its own."""
+    drawn, place_N = rng(seed, "shuffled", lesson.subset), np.arange(lesson.images)
+    wrong = drawn.choice(lesson.images, round(lesson.shuffled * lesson.images), replace=False)
+    place_N[wrong] = drawn.permutation(wrong)
+    return place_N
+
+
+@final
+class _Feed(Feed):
+    def __init__(
+        self, lessons: Sequence[Mixture], seeds: Sequence[int], dataset: DataSet, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.targets, self.side, self.dtype, self.device = lessons[0].targets, lessons[0].side, dtype, device
+        rows = [chosen(lesson, seed, dataset) for lesson, seed in zip(lessons, seeds, strict=True)]
+        needed_I, place = np.unique(np.concatenate(rows), return_inverse=True)
+        self.image_IHWC = torch.from_numpy(dataset.take(needed_I)).to(device)
+        self.place_MN = torch.from_numpy(place.reshape(len(lessons), -1)).to(device)
+        labels = [row_N[shuffled(lesson, seed)] for row_N, lesson, seed in zip(rows, lessons, seeds, strict=True)]
+        age = years(dataset.examples["age"])
+        genders = sorted(dataset.examples["gender"].unique())
+        gender = groups(dataset.examples["gender"], genders)
+        self.age_MN = torch.tensor(np.stack([age[row_N] for row_N in labels])).to(device, dtype)
+        self.gender_MN = torch.tensor(np.stack([gender[row_N] for row_N in labels])).to(device)
+        self.member_M1 = torch.arange(len(lessons), device=device)[:, None]
+        # No member is trained on validation images either, so they are tested on too.
+        test_T = np.flatnonzero(dataset.examples["split"] != "train")
+        self.test_THWC = torch.from_numpy(dataset.take(test_T)).to(device)
+        self.test, self.test_age_T, self.test_gender_T = dataset.examples.iloc[test_T], age[test_T], gender[test_T]
+
+    def floats(self, image_BHWC: Tensor) -> Tensor:
+        scaled_BHWC = image_BHWC.to(self.dtype) / 255
+        if scaled_BHWC.shape[1] == self.side:
+            return scaled_BHWC
+        return F.adaptive_avg_pool2d(scaled_BHWC.permute(0, 3, 1, 2), self.side).permute(0, 2, 3, 1)
+
+    def batch(self, rows_MB: Tensor) -> Tensor:
+        image_MBHWC = self.image_IHWC[self.place_MN[self.member_M1, rows_MB]]
+        return self.floats(image_MBHWC.flatten(0, 1)).unflatten(0, rows_MB.shape)
+
+    def outputs(self, output_MBK: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Age in years (M, B) and the logits of gender (M, B, 2), where they are targets."""
+        age = output_MBK[..., 0] * SPREAD + MIDDLE if "age" in self.targets else None
+        return age, output_MBK[..., -2:] if "gender" in self.targets else None
+
+    def loss(self, output_MBK: Tensor, rows_MB: Tensor) -> Tensor:
+        age_MB, logits_MBK = self.outputs(output_MBK)
+        loss_M = torch.zeros(len(output_MBK), dtype=output_MBK.dtype, device=self.device)
+        if age_MB is not None:
+            error_MB = (age_MB - self.age_MN[self.member_M1, rows_MB]) / SPREAD
+            loss_M = loss_M + F.smooth_l1_loss(error_MB, torch.zeros_like(error_MB), reduction="none").mean(1)
+        if logits_MBK is not None:
+            target_MB = self.gender_MN[self.member_M1, rows_MB]
+            ce = F.cross_entropy(logits_MBK.flatten(0, 1), target_MB.flatten(), reduction="none")
+            loss_M = loss_M + ce.view(target_MB.shape).mean(1)
+        return loss_M
+
+    def figures(self, predict: Predict) -> list[Figures]:
+        """Mean absolute error of the age in years and error rate of the gender: of all, and of each group."""
+        members = len(self.place_MN)
+        parts = [
+            self.outputs(predict(self.floats(part).expand(members, -1, -1, -1, -1))) for part in self.test_THWC.split(TESTED)
+        ]
+        errors: dict[str, NDArray[np.float64]] = {}
+        if "age" in self.targets:
+            age_MT = torch.cat([age for age, _ in parts if age is not None], 1).cpu().double().numpy()
+            errors["age_mae"] = np.abs(age_MT - self.test_age_T)
+        if "gender" in self.targets:
+            guess_MT = torch.cat([logits.argmax(2) for _, logits in parts if logits is not None], 1).cpu().numpy()
+            errors["gender_error"] = (guess_MT != self.test_gender_T).astype(np.float64)
+        found: list[Figures] = [{} for _ in range(members)]
+        masks = {"": np.ones(len(self.test), bool)}
+        for attribute in GROUPED:
+            if attribute in self.test:
+                masks |= {f" {v}": (self.test[attribute] == v).to_numpy() for v in sorted(self.test[attribute].unique())}
+        for name, error_MT in errors.items():
+            for group, mask_T in masks.items():
+                for member, mean in zip(found, error_MT[:, mask_T].mean(1), strict=True):
+                    member[f"{name}{group}"] = float(mean)
+        return found
