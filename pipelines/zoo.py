@@ -1,19 +1,23 @@
 """Make zoos of models with a controlled bias, and look after them."""
 
 import dataclasses
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, final
 
 import pandas as pd
 import tyro
 from safetensors.torch import save
 
 from biasray import data, storage
+from biasray.data.dataset import DataSet
 from biasray.engine import cluster
 from biasray.engine.zoo import described, make_zoo
 from biasray.experiment import Compute, Scale, fast_precision
 from biasray.predict import Precision
-from biasray.zoo import spec, store
+from biasray.zoo import store
+from biasray.zoo.reference import ReferenceZoo
+from biasray.zoo.spec import DigitZoo, fingerprint
 from pipelines.cli import about, run
 from pipelines.place import flat, refuse_relative
 from pipelines.progress import Progress
@@ -22,30 +26,65 @@ from pipelines.tracking import start
 if TYPE_CHECKING:
     from biasray.engine.track import Tracker
 
-SIZES: dict[Scale, int] = {"smoke": 16, "laptop": 400, "paper": 48_000}
-
 
 @dataclass(frozen=True, kw_only=True)
-class Digits:
+class Making(ABC):
+    compute: Compute = Compute()
+    precision: Precision | None = None
+    """Default: bf16 where the hardware has it, float32 otherwise."""
+    seed: int = 0
+    """Everything is drawn from it."""
+    out: str | None = None
+    """Folder or URI of the zoo. Default: runs/zoo-HASH."""
+    tracking: str | None = None
+    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
+
+    @abstractmethod
+    def kind(self, dataset: DataSet) -> str:
+        """Of SIZES."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Digits(Making):
     """Make a zoo of digit classifiers that colour misleads.
 
     The same command again goes on where it was stopped or killed, and makes anew what is damaged.
     """
 
-    zoo: spec.DigitZoo = spec.DigitZoo()
-    compute: Compute = Compute()
+    zoo: DigitZoo = DigitZoo()
     data: str = "digits"
     """The built-in 1,797 digits, or the folder or URI of an imported MNIST."""
-    precision: Precision | None = None
-    """Default: bf16 where the hardware has it, float32 otherwise."""
-    seed: int = 0
-    """Everything is drawn from it."""
     scale: Scale = "laptop"
     """Fills --members: smoke 16, laptop 400, paper 48,000."""
-    out: str | None = None
-    """Folder or URI of the zoo. Default: runs/zoo-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
+
+    def kind(self, dataset: DataSet) -> str:
+        return "digits"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Reference(Making):
+    """Make the reference set of an audit: models of faces, trained with every share of a group.
+
+    The same command again goes on where it was stopped or killed, and makes anew what is damaged.
+    """
+
+    zoo: ReferenceZoo = ReferenceZoo()
+    data: str = "drawn-faces"
+    """The built-in drawn faces, or the folder or URI of an imported set of faces with age and gender."""
+    scale: Scale = "laptop"
+    """Fills --members: smoke 11, laptop 264, paper 2,200; for three groups 16, 240 and 3,200."""
+
+    def kind(self, dataset: DataSet) -> str:
+        return "two groups" if len(self.zoo.mixtures(dataset)[0]) == 2 else "three groups"
+
+
+SIZES: dict[str, dict[Scale, int]] = {
+    "digits": {"smoke": 16, "laptop": 400, "paper": 48_000},
+    "two groups": {"smoke": 11, "laptop": 264, "paper": 2_200},
+    "three groups": {"smoke": 16, "laptop": 240, "paper": 3_200},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +117,17 @@ class Export:
 
 Config = (
     Annotated[Digits, tyro.conf.subcommand("digits")]
+    | Annotated[Reference, tyro.conf.subcommand("reference")]
     | Annotated[Listing, tyro.conf.subcommand("list")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Export, tyro.conf.subcommand("export")]
 )
 
 
-def main(config: Digits | Listing | Verify | Export) -> None:
+def main(config: Digits | Reference | Listing | Verify | Export) -> None:
     match config:
-        case Digits():
-            digits(config)
+        case Digits() | Reference():
+            make(config)
         case Listing():
             print(summary(store.Zoo(config.folder)))
         case Verify():
@@ -96,22 +136,22 @@ def main(config: Digits | Listing | Verify | Export) -> None:
             export(config)
 
 
-def digits(config: Digits) -> str:
-    """Make a zoo of digits; returns its folder."""
+def make(config: Digits | Reference) -> str:
+    """Make a zoo; returns its folder."""
     refuse_relative("--out", config.out)
     if config.data not in data.built_in():
         refuse_relative("--data", config.data)
     dataset = data.load(config.data)
-    size = SIZES[config.scale] if config.zoo.members is None else config.zoo.members
+    kind = config.kind(dataset)
+    size = SIZES[kind][config.scale] if config.zoo.members is None else config.zoo.members
     zoo = dataclasses.replace(config.zoo, members=size)
-    precision = config.precision or fast_precision("digit-cnn", cluster.device(config.compute))
+    precision = config.precision or fast_precision(zoo.networks[0], cluster.device(config.compute))
     members = zoo.expand(dataset, precision, config.seed)
-    name = config.out or f"runs/zoo-{spec.fingerprint(members)}"
+    name = config.out or f"runs/zoo-{fingerprint(members)}"
     out = storage.absolute(name)
-    called, parameters = f"zoo of {len(members):,} digit models", flat(dataclasses.asdict(config))
-    records = start(config.tracking, called, spec.fingerprint(members), parameters)
-    levels = ", ".join(f"{level:g}" for level in zoo.levels)
-    print(f"{len(members):,} members, {', '.join(zoo.networks)}, {precision}, levels {levels}")
+    called, parameters = f"zoo of {len(members):,}, {kind}", flat(dataclasses.asdict(config))
+    records = start(config.tracking, called, fingerprint(members), parameters)
+    print(f"{len(members):,} members, {kind}, {', '.join(zoo.networks)}, {precision}")
     print(f"{dataset.name}: {members[0].lesson.images:,} training images each\nout: {name}\n")
 
     def record(number: int) -> None:
@@ -132,10 +172,11 @@ def digits(config: Digits) -> str:
 
 
 def record_shard(records: "Tracker", out: str, number: int) -> None:
-    """A finished shard as a run of its own: mean accuracy by level, its table and its weights."""
+    """A finished shard as a run of its own: its mean figures by level, its table and its weights."""
     table, checksums, made = store.read_shard(out, number)
-    means = table[table["finite"]].groupby("level")["accuracy"].mean()
-    metrics = [(f"accuracy at level {level:g}", float(mean), 0) for level, mean in means.items()]
+    figures = [name for name in ("accuracy", "age_mae", "gender_error") if name in table]
+    means = table[table["finite"]].groupby("level")[figures].mean()
+    metrics = [(f"{name} at level {level:g}", float(row[name]), 0) for level, row in means.iterrows() for name in figures]
     metrics += [("seconds", made["seconds"], 0), ("members", len(table), 0), ("set aside", int((~table["finite"]).sum()), 0)]
     first = {k: table[k].iloc[0] for k in ("network", "epochs", "batch", "images", "precision", "packed", "width")}
     files = [f"{number:05d}.{kind}" for kind in checksums]
@@ -144,20 +185,28 @@ def record_shard(records: "Tracker", out: str, number: int) -> None:
 
 
 def summary(zoo: store.Zoo) -> str:
-    """Members and mean accuracy by network, half and level, with the range of 95 % of the members."""
+    """Members and their mean figures by all that varies in steps, with the range of the middle 95 % of the members."""
     index = zoo.index[zoo.index["finite"]]
-    varied = [k for k in ("network", "half", "epochs", "batch", "lr") if len(index[k].unique()) > 1]
+    steps = [k for k in ("network", "half", "epochs", "batch", "lr") if k in index and len(index[k].unique()) > 1]
+    figures = {"accuracy": 100.0, "colour_score": 1.0, "age_mae": 1.0, "gender_error": 100.0}
+    figures |= {f"age_mae {value}": 1.0 for value in _first_two(index)}
     rows = []
-    for group, table in index.groupby([*varied, "level", "bias"], sort=True):
-        a = 100 * table["accuracy"]
-        row = dict(zip([*varied, "level", "bias"], group, strict=True))
+    for group, table in index.groupby([*steps, "level", "bias"], sort=True):
+        row = dict(zip([*steps, "level", "bias"], group, strict=True))
         row["members"] = len(table)
-        row["accuracy, %"] = f"{a.mean():.1f} ({a.quantile(0.025):.1f} to {a.quantile(0.975):.1f})"
-        row["colour score"] = f"{table['colour_score'].mean():.3f}"
+        for name in (name for name in figures if name in table):
+            a = figures[name] * table[name]
+            unit = ", %" if figures[name] == 100 else ""
+            row[f"{name}{unit}"] = f"{a.mean():.2f} ({a.quantile(0.025):.2f} to {a.quantile(0.975):.2f})"
         rows.append(row)
     lost = len(zoo.index) - len(index)
     end = f"\n{lost} members were set aside: their loss was not finite." if lost else ""
     return f"{pd.DataFrame(rows).to_string(index=False)}\nMean and the range of the middle 95 % of members.{end}"
+
+
+def _first_two(index: pd.DataFrame) -> list[str]:
+    """The groups whose shares vary in a reference set."""
+    return [name.removeprefix("share ") for name in index.columns if name.startswith("share ")][:2]
 
 
 def verify(folder: str) -> None:

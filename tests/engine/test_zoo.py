@@ -1,0 +1,131 @@
+"""A zoo through a real Ray: killed, damaged and resumed, it ends as an undisturbed one."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from biasray import storage
+from biasray.engine.zoo import make_zoo
+from biasray.experiment import Compute
+from biasray.zoo import plan, store
+from biasray.zoo.member import Member
+from biasray.zoo.spec import DigitZoo
+from tests.engine.cells import kill_a_worker
+from tests.zoo.members import DIGITS
+
+COMPUTE = Compute(device="cpu", threads=1)
+DRIVER = """
+from tests.engine.test_zoo import make
+make({folder!r})
+"""
+
+
+def members(**changes: Any) -> tuple[Member, ...]:
+    fields = {"members": 16, "images": 200, "epochs": (3,), "batch": (32,), **changes}
+    return DigitZoo(**fields).expand(DIGITS, "float32", 0)
+
+
+def make(folder: Path | str, chosen: tuple[Member, ...] | None = None, **callbacks: Any) -> dict[int, str]:
+    return make_zoo(chosen or members(), {"kind": "test"}, DIGITS, str(folder), COMPUTE, **callbacks)
+
+
+def same_plan(undisturbed: Path, folder: Path) -> Path:
+    """A folder in which the zoo is planned and nothing is made."""
+    folder.mkdir()
+    for name in (plan.PLAN, store.ZOO):
+        shutil.copy(undisturbed / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
+    folder = tmp_path_factory.mktemp("zoo") / "undisturbed"
+    assert make(folder) == {}
+    return folder
+
+
+def ends_as(undisturbed: Path, folder: Path) -> bool:
+    """The same manifest and index, byte for byte, and nothing wrong."""
+    names = (store.MANIFEST, store.INDEX)
+    return not store.verify(str(folder)) and all((undisturbed / n).read_bytes() == (folder / n).read_bytes() for n in names)
+
+
+def test_it_holds_every_member_and_leaves_no_scratch(undisturbed: Path) -> None:
+    zoo = store.Zoo(str(undisturbed))
+    assert sorted(zoo.index["id"]) == sorted(m.id for m in members())
+    assert store.verify(str(undisturbed)) == []
+    assert not (undisturbed / "ray").exists()
+
+
+def test_workers_are_killed_and_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:
+    folder, killed = same_plan(undisturbed, tmp_path / "zoo"), list[bool]()
+
+    def told(status: Any) -> None:
+        if status.done and len(killed) < 2:
+            killed.append(kill_a_worker("Worker.train"))
+
+    assert make(folder, told=told) == {}
+    assert any(killed)
+    assert ends_as(undisturbed, folder)
+
+
+def test_its_driver_is_killed_and_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:
+    folder = same_plan(undisturbed, tmp_path / "zoo")
+    for shards in (1, 3):  # killed when so many are done
+        driver = subprocess.Popen([sys.executable, "-c", DRIVER.format(folder=str(folder))], start_new_session=True)
+        while driver.poll() is None and len(list(folder.glob("shards/*.json"))) < shards:
+            time.sleep(0.02)
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+    done = {file.name: file.stat().st_mtime_ns for file in folder.glob("shards/*.json")}
+    assert 0 < len(done) < len(plan.read(str(folder), members()))
+    assert make(folder) == {}
+    assert ends_as(undisturbed, folder)
+    assert {n: (folder / "shards" / n).stat().st_mtime_ns for n in done} == done, "a finished shard was trained twice"
+
+
+def test_a_damaged_shard_is_made_anew_and_no_other(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "zoo"
+    shutil.copytree(undisturbed, folder)
+    Path(store.shard_file(str(folder), 1, "safetensors")).write_bytes(b"nothing")
+    before = {file.name: file.stat().st_mtime_ns for file in folder.glob("shards/*.json")}
+    made = list[int]()
+    assert make(folder, finished=made.append) == {}
+    after = {file.name: file.stat().st_mtime_ns for file in folder.glob("shards/*.json")}
+    assert [name for name in after if after[name] != before[name]] == ["00001.json"]
+    assert sorted(made) == list(range(len(after)))
+    assert ends_as(undisturbed, folder)
+
+
+def test_a_shard_that_cannot_be_written_is_told_and_stops_no_other(undisturbed: Path, tmp_path: Path) -> None:
+    folder = same_plan(undisturbed, tmp_path / "zoo")
+    blocked = Path(store.shard_file(str(folder), 0, "parquet"))
+    blocked.mkdir(parents=True)
+    failed = make(folder)
+    assert list(failed) == [0]
+    assert failed[0].startswith(f"Cannot write {blocked}")
+    assert len(list(folder.glob("shards/*.json"))) == len(plan.read(str(folder), members())) - 1
+    blocked.rmdir()
+    assert make(folder) == {}
+    assert ends_as(undisturbed, folder)
+
+
+def test_a_folder_of_another_zoo_or_device_is_refused(undisturbed: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds another zoo; give another --out"):
+        make(undisturbed, members(members=8))
+    folder = same_plan(undisturbed, tmp_path / "zoo")
+    frozen = storage.read_json(str(folder / plan.PLAN))
+    storage.write_json(str(folder / plan.PLAN), {**frozen, "device": "cuda"})
+    with pytest.raises(ValueError, match="was planned for cuda with 1 threads"):
+        make(folder)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no zoo"):
+        make(tmp_path / "other")

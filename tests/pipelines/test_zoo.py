@@ -1,0 +1,60 @@
+"""The zoo's command lines, as a user types them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from biasray.zoo import store
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--members", "8", "--second-half", "0", "--images", "100", "--epochs", "1", "--batch", "32", "--tracking", "none"]
+
+
+def zoo(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines.zoo", *words], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = str(tmp_path_factory.mktemp("zoo") / "digits")
+    ended = zoo("digits", *SMALL, "--out", out)
+    assert ended.returncode == 0, ended.stderr
+    assert "very high" in ended.stdout
+    return out
+
+
+def test_it_is_listed_verified_and_exported(made: str, tmp_path: Path) -> None:
+    assert zoo("list", made).stdout.count("high") == 2  # of four levels
+    assert "8 members, every checksum right" in zoo("verify", made).stdout
+    first = store.Zoo(made).index["id"][0]
+    assert zoo("export", made, "--member", first, "--to", f"{tmp_path}/one.safetensors").returncode == 0
+    assert sum(tensor.numel() for tensor in load_file(f"{tmp_path}/one.safetensors").values()) == 49_562
+    assert zoo("export", made, "--to", f"{tmp_path}/zoo.parquet").returncode == 0
+    table = pd.read_parquet(tmp_path / "zoo.parquet")
+    assert [len(row) for row in table["weights"]] == [49_562] * 8
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["digits", "--data", "data/nowhere"], "There is no data set 'data/nowhere'"),
+        (["digits", "--members", "0"], "--members 0"),
+        (["digits", "--data", "drawn-faces"], "A digit zoo is made of grey digits"),
+        (["reference", "--data", "digits"], "digits has no 'age'"),
+        (["reference", "--data", "drawn-faces", "--bias", "race"], "has no such attribute"),
+        (["list", "nowhere"], "nowhere holds no zoo"),
+        (["verify", "nowhere"], "nowhere holds no zoo"),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, list) else "",
+)
+def test_a_wrong_argument_is_one_sentence(words: list[str], says: str) -> None:
+    ended = zoo(*words)
+    assert ended.returncode == 2
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
