@@ -21,7 +21,7 @@ from biasray.experiment import Compute
 from biasray.loop import Tick
 from biasray.zoo import plan, spec, store
 from biasray.zoo.member import Member
-from biasray.zoo.train import train
+from biasray.zoo.train import Trained, train
 
 
 def make_zoo(
@@ -100,17 +100,23 @@ class _Job(NamedTuple):
     def __call__(self, board: Any) -> None:
         began, dataset = time.monotonic(), self.shared.open()
         tell, total = Teller(board, self.shard.number), len(self.shard.members)
-        packs = []
+        packs, training = list[Trained](), 0.0
         for start in range(0, total, self.shard.width):
             pack = self.shard.members[start : start + self.shard.width]
             images = pack[0].program.batch * len(pack)
+            ticks = [time.monotonic()] * 2  # first and last
 
-            def tick(done: float, start: int = start, size: int = len(pack), images: int = images) -> None:
+            def tick(
+                done: float, start: int = start, size: int = len(pack), images: int = images, ticks: list[float] = ticks
+            ) -> None:
+                ticks[1] = time.monotonic()
                 tell(Tick("zoo", start + done * size, total, images))
 
             packs.append(train(pack, dataset, self.shard.packed, self.where, tick))
+            training += ticks[1] - ticks[0]
         made = {
             "seconds": time.monotonic() - began,
+            "training_seconds": training,
             "ended": time.time(),
             "device": str(self.where),
             "machine": platform.node(),

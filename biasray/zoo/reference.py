@@ -51,13 +51,12 @@ class ReferenceZoo:
 
     def mixtures(self, dataset: DataSet) -> list[Shares]:
         """The shares of the groups, from none of the first to nothing else."""
-        named = self.groups or NAMED.get(self.bias, ())
-        values = set(dataset.examples[self.bias].astype(str)) if self.bias in dataset.attributes else set()
+        if self.bias not in dataset.attributes:
+            raise ValueError(f"{dataset.name} has no attribute '{self.bias}' for --bias; give --data faces that have it.")
+        named, values = self.groups or NAMED.get(self.bias, ()), set(dataset.examples[self.bias].astype(str))
         if len(named) != 2 or not set(named) <= values:
-            there = f"the values {', '.join(sorted(values))}" if values else "no such attribute"
-            raise ValueError(
-                f"--bias {self.bias} --groups {' '.join(named)}: {dataset.name} has {there}; give two values by --groups."
-            )
+            there = ", ".join(sorted(values)[:10])
+            raise ValueError(f"--groups {' '.join(named)} is not two values of '{self.bias}'; {dataset.name} has: {there}.")
         first, second = named
         if values == set(named):
             return [((first, k / 10), (second, 1 - k / 10)) for k in range(11)]
