@@ -15,7 +15,9 @@ from biasray.engine import cluster
 from biasray.engine.zoo import described, make_zoo
 from biasray.experiment import Compute, Scale, fast_precision
 from biasray.predict import Precision
+from biasray.report import zoo_page
 from biasray.zoo import store
+from biasray.zoo.plan import PLAN
 from biasray.zoo.reference import ReferenceZoo
 from biasray.zoo.spec import DigitZoo, fingerprint
 from pipelines.cli import about, run
@@ -161,9 +163,12 @@ def make(config: Digits | Reference) -> str:
     with Progress("shards", "members") as progress:
         failed = make_zoo(members, {**described(zoo), "about": about()}, dataset, out, config.compute, progress, record)
     if not failed:
-        print(summary(store.Zoo(out)))
+        made = store.Zoo(out)
+        html = zoo_page.render(made.index, storage.read_json(storage.join(out, PLAN))["programs"], made.about["about"])
+        storage.write(storage.join(out, "report.html"), html.encode())
+        print(f"{summary(made)}\n\n{name}/report.html shows them.")
     if records:
-        files = [store.ZOO, "plan.json", *([] if failed else [store.INDEX, store.MANIFEST])]
+        files = [store.ZOO, PLAN, *([] if failed else [store.INDEX, store.MANIFEST, "report.html"])]
         print(records.close({}, out, files, bool(failed)))
     if failed:
         said = [f"Shard {number}: {sentence}" for number, sentence in failed.items()]

@@ -5,7 +5,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import ray
 import torch
@@ -89,6 +89,23 @@ def _measure(members: Sequence[Member], shared: Shared, where: torch.device, thr
     return plan.measure(members, shared.open(), where)
 
 
+@final
+class _Clock:
+    """Tells how many members of a shard are done, and counts the seconds of their training."""
+
+    def __init__(self, tell: Teller, members: int) -> None:
+        self.tell, self.members, self.seconds = tell, members, 0.0
+
+    def start(self, done: int, pack: int, images: int) -> None:
+        """A pack begins, after so many members: its size, and the images of a step."""
+        self.done, self.pack, self.images, self.at = done, pack, images, time.monotonic()
+
+    def __call__(self, share: float) -> None:
+        now = time.monotonic()
+        self.seconds, self.at = self.seconds + now - self.at, now
+        self.tell(Tick("zoo", self.done + share * self.pack, self.members, self.images))
+
+
 class _Job(NamedTuple):
     """A shard on its way to a worker."""
 
@@ -99,24 +116,14 @@ class _Job(NamedTuple):
 
     def __call__(self, board: Any) -> None:
         began, dataset = time.monotonic(), self.shared.open()
-        tell, total = Teller(board, self.shard.number), len(self.shard.members)
-        packs, training = list[Trained](), 0.0
-        for start in range(0, total, self.shard.width):
+        packs, clock = list[Trained](), _Clock(Teller(board, self.shard.number), len(self.shard.members))
+        for start in range(0, clock.members, self.shard.width):
             pack = self.shard.members[start : start + self.shard.width]
-            images = pack[0].program.batch * len(pack)
-            ticks = [time.monotonic()] * 2  # first and last
-
-            def tick(
-                done: float, start: int = start, size: int = len(pack), images: int = images, ticks: list[float] = ticks
-            ) -> None:
-                ticks[1] = time.monotonic()
-                tell(Tick("zoo", start + done * size, total, images))
-
-            packs.append(train(pack, dataset, self.shard.packed, self.where, tick))
-            training += ticks[1] - ticks[0]
+            clock.start(start, len(pack), pack[0].program.batch * len(pack))
+            packs.append(train(pack, dataset, self.shard.packed, self.where, clock))
         made = {
             "seconds": time.monotonic() - began,
-            "training_seconds": training,
+            "training_seconds": clock.seconds,
             "ended": time.time(),
             "device": str(self.where),
             "machine": platform.node(),

@@ -69,7 +69,7 @@ def test_workers_are_killed_and_it_ends_the_same(undisturbed: Path, tmp_path: Pa
 
     def told(status: Any) -> None:
         if status.done and len(killed) < 2:
-            killed.append(kill_a_worker("Worker.train"))
+            killed.append(kill_a_worker("_Inner.train"))
 
     assert make(folder, told=told) == {}
     assert any(killed)

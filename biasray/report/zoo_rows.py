@@ -1,0 +1,116 @@
+"""From the index of a zoo to figures by level of bias, each with its interval over members and its n."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from biasray.metrics.interval import Interval, over_seeds
+from biasray.random import rng
+
+RESAMPLES = 2000
+PUBLISHED = {0.02: 0.445, 0.03: 0.61, 0.04: 0.746, 0.05: 0.842}  # DigitWdb, mean accuracy by variance of the jitter
+
+
+class Row(NamedTuple):
+    """A figure of the members of one level."""
+
+    family: str  # network and whatever else was varied in steps
+    level: float
+    bias: str
+    figure: str
+    value: float  # mean over members
+    mean: Interval  # 95 %, of the mean, over members
+    middle: Interval  # that holds the middle 95 % of members
+    n: int
+
+
+class Trend(NamedTuple):
+    """How a gap between groups goes with the share of one of them."""
+
+    family: str
+    gap: str
+    share: str
+    spearman: float
+    interval: Interval  # 95 %, bootstrap over members
+    low_end: float  # mean gap at the lowest share, with its interval
+    low: Interval
+    high_end: float
+    high: Interval
+    n: int
+
+
+def families(index: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Members that differ in level and chance alone, by a name for what they have in common."""
+    steps = [name for name in ("network", "half", "epochs", "batch", "lr") if name in index]
+    steps = [name for name in steps if name == "network" or len(index[name].unique()) > 1]
+    return [(", ".join(_said(k, v) for k, v in zip(steps, key, strict=True)), t) for key, t in index.groupby(steps, sort=True)]
+
+
+def _said(name: str, value: object) -> str:
+    return str(value) if name == "network" else f"{value} half" if name == "half" else f"{name} {value}"
+
+
+def rows(index: pd.DataFrame, figures: list[str]) -> list[Row]:
+    """The mean of each figure in each family and level; members that were set aside are left out."""
+    found = []
+    for family, table in families(index[index["finite"]]):
+        for (level, bias), members in table.groupby(["level", "bias"], sort=True):
+            for figure in figures:
+                value_S = members[figure].to_numpy(np.float64)
+                middle = Interval(*np.quantile(value_S, [0.025, 0.975]).tolist())
+                mean = float(value_S.mean())
+                found.append(Row(family, level, bias, figure, mean, over_seeds(value_S), middle, len(value_S)))
+    return found
+
+
+def gaps(index: pd.DataFrame) -> dict[str, tuple[str, NDArray[np.float64]]]:
+    """Gaps of a reference set by name: the column of the share that drives each, and the gap of every member.
+
+    Of two groups the error of the first minus that of the second, else of each group minus that of all, as in the audit.
+    """
+    shares = [name for name in index if name.startswith("share ")]
+    named = [name.removeprefix("share ") for name in shares]
+    found = {}
+    for error in ("age_mae", "gender_error"):
+        if error not in index:
+            continue
+        if len(named) == 2:
+            pairs = [(named[0], named[1], f"{error} {named[1]}")]
+        else:
+            pairs = [(group, "all", error) for group in named[:2]]
+        for group, other, column in pairs:
+            gap_M = (index[f"{error} {group}"] - index[column]).to_numpy(np.float64)
+            found[f"{error}, {group} minus {other}"] = (f"share {group}", gap_M)
+    return found
+
+
+def trends(index: pd.DataFrame) -> list[Trend]:
+    """Spearman's correlation of each gap with its share, of every family and of all members together."""
+    index = index[index["finite"]]
+    found = []
+    for family, table in [*families(index), *([("all", index)] if len(families(index)) > 1 else [])]:
+        for gap, (share, gap_M) in gaps(table).items():
+            share_M = table[share].to_numpy(np.float64)
+            drawn = rng("trend", family, gap)
+            rows_RM = drawn.integers(0, len(gap_M), (RESAMPLES, len(gap_M)))
+            resampled_R = [float(stats.spearmanr(share_M[row_M], gap_M[row_M]).statistic) for row_M in rows_RM]
+            interval = Interval(*np.nanquantile(resampled_R, [0.025, 0.975]).tolist())
+            ends = [gap_M[share_M == end] for end in (share_M.min(), share_M.max())]
+            (low_S, high_S), value = ends, float(stats.spearmanr(share_M, gap_M).statistic)
+            low, high = over_seeds(low_S), over_seeds(high_S)
+            means = float(low_S.mean()), low, float(high_S.mean()), high
+            found.append(Trend(family, gap, share.removeprefix("share "), value, interval, *means, len(gap_M)))
+    return found
+
+
+def ordered(found: list[Row]) -> dict[str, bool]:
+    """By family, whether the mean accuracy rises strictly with the level."""
+    by: dict[str, list[float]] = {}
+    for row in found:
+        if row.figure == "accuracy":
+            by.setdefault(row.family, []).append(row.value)
+    return {family: all(a < b for a, b in itertools.pairwise(values)) for family, values in by.items()}
