@@ -19,7 +19,7 @@ from torch import Tensor
 from biasray.bias.cells import group_ratio
 from biasray.data.dataset import DataSet
 from biasray.random import rng
-from biasray.zoo.member import Feed, Figures, Lesson, Predict
+from biasray.zoo.member import Feed, Figures, Lesson, Predict, permuted
 
 Target = Literal["age", "gender"]
 MIDDLE, SPREAD = 35.0, 20.0  # years: ages are learnt as (age - middle) / spread
@@ -93,14 +93,6 @@ def chosen(lesson: Mixture, seed: int, dataset: DataSet) -> NDArray[np.int64]:
     return group_ratio(train, shares, lesson.images, drawn)["row"].to_numpy()
 
 
-def shuffled(lesson: Mixture, seed: int) -> NDArray[np.int64]:
-    """(N,) whose label each image gets: mostly its own."""
-    drawn, place_N = rng(seed, "shuffled", lesson.subset), np.arange(lesson.images)
-    wrong = drawn.choice(lesson.images, round(lesson.shuffled * lesson.images), replace=False)
-    place_N[wrong] = drawn.permutation(wrong)
-    return place_N
-
-
 @final
 class _Feed(Feed):
     def __init__(
@@ -111,7 +103,10 @@ class _Feed(Feed):
         needed_I, place = np.unique(np.concatenate(rows), return_inverse=True)
         self.image_IHWC = torch.from_numpy(dataset.take(needed_I)).to(device)
         self.place_MN = torch.from_numpy(place.reshape(len(lessons), -1)).to(device)
-        labels = [row_N[shuffled(lesson, seed)] for row_N, lesson, seed in zip(rows, lessons, seeds, strict=True)]
+        labels = [
+            row_N[permuted(lesson.images, lesson.shuffled, rng(seed, "shuffled", lesson.subset))]
+            for row_N, lesson, seed in zip(rows, lessons, seeds, strict=True)
+        ]
         age = years(dataset.examples["age"])
         genders = sorted(dataset.examples["gender"].unique())
         gender = groups(dataset.examples["gender"], genders)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from biasray import storage
@@ -111,3 +113,11 @@ class Member:
         recipe = {name: getattr(self.recipe, name) for name in ("optimiser", "lr", "weight_decay", "batch", "schedule")}
         own = {name: getattr(self, name) for name in ("network", "epochs", "precision", "seed", "init", "order")}
         return {"id": self.id, **self.lesson.describe(), "images": self.lesson.images, **own, **recipe, "data": self.data}
+
+
+def permuted(n: int, share: float, drawn: np.random.Generator) -> NDArray[np.int64]:
+    """(N,) whose label each image gets: its own, but for a share that are permuted among themselves."""
+    place_N = np.arange(n)
+    wrong = drawn.choice(n, round(share * n), replace=False)
+    place_N[wrong] = drawn.permutation(wrong)
+    return place_N

@@ -43,12 +43,18 @@ class DigitZoo:
     """Draws of the colours; DigitWdb has one data file a level, which is 'shared'."""
     order: Shared = "independent"
     """Order of the images."""
+    subset: Shared = "shared"
+    """Which images of the half, where --images are fewer than it has."""
     images: int | None = None
-    """Training images of each half. Default: all."""
+    """Training images. Default: all of a half."""
+    shuffled: tuple[float, ...] = (0.0,)
+    """Shares of wrong labels."""
     epochs: tuple[int, ...] = (6,)
     batch: tuple[int, ...] = (128,)
     lr: tuple[float, ...] = (1e-3,)
-    """Of Adam. Of epochs, batch and lr several values make a zoo of hyperparameters."""
+    """Of Adam."""
+    weight_decay: tuple[float, ...] = (0.0,)
+    """Of epochs, batch, lr, weight decay and wrong labels several values make a zoo of hyperparameters."""
     brightest: float = 255.0
     """Value of the brightest pixel: 255 as the published loader feeds them, or 1."""
 
@@ -68,13 +74,16 @@ class DigitZoo:
         images = min(most.values()) if self.images is None else self.images
         if not 1 <= images <= min(most.values()):
             raise ValueError(f"--images must be 1 to {min(most.values()):,}, which half of {dataset.name} has, not {images}.")
-        if min(*self.epochs, *self.batch) < 1 or min(self.lr) <= 0:
-            raise ValueError("--epochs and --batch must be 1 or more and --lr above 0.")
-        values = list(product(self.networks, self.epochs, self.batch, self.lr, self.levels))
+        if min(*self.epochs, *self.batch) < 1 or min(self.lr) <= 0 or min(self.weight_decay) < 0:
+            raise ValueError("--epochs and --batch must be 1 or more, --lr above 0 and --weight-decay 0 or more.")
+        if not all(0 <= share <= 1 for share in self.shuffled):
+            raise ValueError(f"--shuffled are shares from 0 to 1, not {self.shuffled}.")
+        varied = self.networks, self.epochs, self.batch, self.lr, self.weight_decay, self.shuffled, self.levels
+        values = list(product(*varied))
         found = []
         for number in range(self.members):
             half: Half = "first" if number < self.members - second else "second"
-            network, epochs, batch, lr, level = values[number % len(values)]
+            network, epochs, batch, lr, decay, shuffled, level = values[number % len(values)]
 
             def drawn(how: Shared, number: int = number, half: Half = half) -> int:
                 return {"shared": 0, "split": int(half == "second"), "independent": number}[how]
@@ -86,12 +95,14 @@ class DigitZoo:
                         variance=level,
                         jitter=drawn(self.jitter),
                         half=half,
+                        subset=drawn(self.subset),
+                        shuffled=shuffled,
                         brightest=self.brightest,
                     ),
                     data=dataset.checksum,
                     network=network,
                     shape=(3, *dataset.shape[1:]),
-                    recipe=Recipe(lr=lr, batch=batch),
+                    recipe=Recipe(lr=lr, batch=batch, weight_decay=decay),
                     epochs=epochs,
                     precision=precision,
                     seed=seed,

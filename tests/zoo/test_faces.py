@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from biasray import data
-from biasray.zoo.faces import Mixture, chosen, shuffled, years
+from biasray.random import rng
+from biasray.zoo.faces import Mixture, chosen, years
+from biasray.zoo.member import permuted
 from biasray.zoo.reference import ReferenceZoo
 from biasray.zoo.train import train
 
@@ -43,10 +45,10 @@ def test_values_that_are_not_named_are_the_others() -> None:
 
 
 def test_so_many_labels_are_permuted_and_none_is_lost() -> None:
-    place_N = shuffled(lesson(), 0)
+    place_N = permuted(200, 0.2, rng(0))
     assert sorted(place_N) == list(range(200))
     assert 20 < (place_N != np.arange(200)).sum() <= 40
-    assert (shuffled(lesson(shuffled=0.0), 0) == np.arange(200)).all()
+    assert (permuted(200, 0.0, rng(0)) == np.arange(200)).all()
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_a_member_that_is_not_finite_harms_no_other() -> None:
 
 CHANGES: list[dict[str, object]] = [
     {"variance": 0.035}, {"jitter": 7}, {"half": "second"}, {"brightest": 1.0}, {"init": 9}, {"order": 9}, {"lr": 0.02},
-    {"seed": 1},
+    {"seed": 1}, {"subset": 5}, {"shuffled": 0.5},
 ]  # fmt: skip
 
 
