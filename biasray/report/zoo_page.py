@@ -33,7 +33,7 @@ def render(index: pd.DataFrame, programs: list[dict[str, Any]], about: dict[str,
         plots=[Markup(zoo_plots.levels(index, name, *FIGURES[name])) for name in chosen if "attribute" not in index],
         share_plot=Markup(zoo_plots.shares(index)) if trends else None,
         trends=[_trend(trend) for trend in trends],
-        ordered=zoo_rows.ordered(found),
+        ordered=_ordered(zoo_rows.ordered(found)),
         lost=int((~index["finite"]).sum()),
         limits=_limits(index),
         programs=programs,
@@ -51,6 +51,15 @@ def _lead(index: pd.DataFrame) -> str:
     )
     networks = ", ".join(index["network"].unique())
     return f"{what}; {networks}; {first['precision']}, seed {first['seed']}. Tested on images that no member was trained on."
+
+
+def _ordered(by_family: dict[str, bool]) -> str:
+    not_so = [family for family, is_so in by_family.items() if not is_so]
+    if not_so:
+        return f"Mean accuracies are not strictly ordered by level in {len(not_so)} of {len(by_family)}: {'; '.join(not_so)}."
+    return "Mean accuracies are strictly ordered by level" + (
+        f" in all {len(by_family)} families." if len(by_family) > 1 else "."
+    )
 
 
 def _span(interval: Interval, scale: float) -> str:

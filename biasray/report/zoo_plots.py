@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from biasray.report.plots import COLOURS, STYLE, svg
 from biasray.report.zoo_rows import PUBLISHED, families, gaps
 
+FEW = 3  # families whose names fit above a plot
+
 
 def levels(index: pd.DataFrame, figure: str, label: str, scale: float) -> str:
     """A figure of every member by level, the families side by side, with their means."""
@@ -30,7 +32,10 @@ def levels(index: pd.DataFrame, figure: str, label: str, scale: float) -> str:
         axes.set_xticks(list(at.values()), [f"{names[level]}\n{level:g}" for level in at])
         axes.grid(False, axis="x")
         axes.set_ylabel(label)
-        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
+        if len(found) <= FEW:
+            axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=FEW + 1)
+        else:
+            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         return svg(drawing)
 
 

@@ -15,7 +15,8 @@ CELL = make("erm", epochs=60, precision="float64")
 
 
 def main(out: Path) -> None:
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": soon})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False)
 

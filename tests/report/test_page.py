@@ -1,9 +1,5 @@
 """The page in a real browser."""
 
-import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,17 +8,10 @@ from biasray import cell, data
 from biasray.bias.task import Task, prepare, resolve
 from biasray.data.dataset import DataSet
 from biasray.report import page, results, thumbnails
-
-# What a reader would notice: pictures that did not load, drawings without size, a page wider than the window.
-LOOK = """<script>addEventListener("load", () => { document.title = JSON.stringify({
-  broken: [...document.images].filter(i => !i.naturalWidth).length,
-  images: document.images.length,
-  flat: [...document.querySelectorAll("svg")].filter(s => s.getBoundingClientRect().height < 20).length,
-  wide: document.documentElement.scrollWidth - innerWidth,
-  text: document.body.innerText }) })</script>"""
+from tests.report.browser import look
 
 
-def render(dataset: DataSet, task: Task, folder: Path, failed: tuple[str, ...] = (), told: str = "bias") -> str:
+def render(dataset: DataSet, task: Task, folder: Path, failed: tuple[str, ...] = (), told: str = "bias") -> Path:
     """The report on two methods that guess the aligned target, or are told the right one, without training them."""
     prepared = prepare(dataset, resolve(task, dataset), 0)
     table = prepared.tables["test"]
@@ -41,15 +30,15 @@ def render(dataset: DataSet, task: Task, folder: Path, failed: tuple[str, ...] =
     html = page.render(
         rows, cells, [{"history": epochs, "seconds": 1.0}] * 2, prepared, pictures, [("a.jpg", "not an image")], failed, about
     )
-    (folder / "report.html").write_text(html.replace("</body>", LOOK + "</body>"))
-    return str(folder / "report.html")
+    (folder / "report.html").write_text(html)
+    return folder / "report.html"
 
 
 def test_methods_no_better_than_chance_are_named_among_the_limits(tmp_path: Path) -> None:
     drawn, task = data.load("drawn-faces"), Task(data="drawn-faces", bias="hat", agreement=0.9)
     said = "group average of erm, group-dro may be no better than chance (50 %): low bias means nothing there."
-    assert said in Path(render(drawn, task, tmp_path)).read_text()
-    assert "than chance" not in Path(render(drawn, task, tmp_path, told="target")).read_text()
+    assert said in render(drawn, task, tmp_path).read_text()
+    assert "than chance" not in render(drawn, task, tmp_path, told="target").read_text()
 
 
 @pytest.mark.parametrize(
@@ -61,18 +50,7 @@ def test_methods_no_better_than_chance_are_named_among_the_limits(tmp_path: Path
 )
 @pytest.mark.parametrize("width", [1000, 400])
 def test_the_page_is_whole_and_fits_the_window(name: str, task: Task, images: int, width: int, tmp_path: Path) -> None:
-    browser = shutil.which("chromium")
-    if not browser:
-        pytest.skip("chromium is not installed")
-    file = render(data.load(name), task, tmp_path, failed=("jtt",))
-    words = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    ended = subprocess.run(
-        [browser, *words, f"--window-size={width},1200", "--dump-dom", f"file://{file}"],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    found = re.search(r"<title>(\{.*?\})</title>", ended.stdout, re.S)
-    assert found, ended.stdout[:500]
-    seen = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    seen = look(render(data.load(name), task, tmp_path, failed=("jtt",)), width)
     assert (seen["broken"], seen["flat"], seen["images"]) == (0, 0, images)
     assert seen["wide"] <= 0
     for told in ("jtt failed", "a.jpg: not an image", "Limits", "python -m pipelines.debias", "model bias"):
