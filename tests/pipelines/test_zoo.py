@@ -1,5 +1,6 @@
 """The zoo's command lines, as a user types them."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,33 +10,36 @@ import pytest
 from safetensors.torch import load_file
 
 from biasray.zoo import store
+from pipelines.cli import parse
+from pipelines.zoo import Config, main
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--members", "8", "--second-half", "0", "--images", "100", "--epochs", "1", "--batch", "32", "--tracking", "none"]
 
 
-def zoo(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines.zoo", *words], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> str:
     out = str(tmp_path_factory.mktemp("zoo") / "digits")
-    ended = zoo("digits", *SMALL, "--out", out)
+    command = [sys.executable, "-m", "pipelines.zoo", "digits", *SMALL, "--out", out]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     assert "very high" in ended.stdout
     return out
 
 
-def test_it_is_listed_verified_and_exported(made: str, tmp_path: Path) -> None:
-    assert zoo("list", made).stdout.count("high") == 2  # of four levels
-    assert "8 members, every checksum right" in zoo("verify", made).stdout
+def run(*words: str) -> None:
+    main(parse(Config, words))  # type: ignore[arg-type]
+
+
+def test_it_is_listed_verified_and_exported(made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("list", made)
+    assert capsys.readouterr().out.count("high") == 2  # of four levels
+    run("verify", made)
+    assert "8 members, every checksum right" in capsys.readouterr().out
     first = store.Zoo(made).index["id"][0]
-    assert zoo("export", made, "--member", first, "--to", f"{tmp_path}/one.safetensors").returncode == 0
+    run("export", made, "--member", first, "--to", f"{tmp_path}/one.safetensors")
     assert sum(tensor.numel() for tensor in load_file(f"{tmp_path}/one.safetensors").values()) == 49_562
-    assert zoo("export", made, "--to", f"{tmp_path}/zoo.parquet").returncode == 0
+    run("export", made, "--to", f"{tmp_path}/zoo.parquet")
     table = pd.read_parquet(tmp_path / "zoo.parquet")
     assert [len(row) for row in table["weights"]] == [49_562] * 8
 
@@ -51,11 +55,10 @@ def test_it_is_listed_verified_and_exported(made: str, tmp_path: Path) -> None:
         (["reference", "--bias", "skin"], "is not two values of 'skin'"),
         (["list", "nowhere"], "nowhere holds no zoo"),
         (["verify", "nowhere"], "nowhere holds no zoo"),
+        (["digits", "--shuffled", "2"], "--shuffled are shares from 0 to 1"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
 def test_a_wrong_argument_is_one_sentence(words: list[str], says: str) -> None:
-    ended = zoo(*words)
-    assert ended.returncode == 2
-    assert says in ended.stderr
-    assert "Traceback" not in ended.stderr
+    with pytest.raises(ValueError, match=f"^.*{re.escape(says)}[^\n]*$"):
+        run(*words)
