@@ -1,8 +1,6 @@
 """The zoo's command lines, as a user types them."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -13,22 +11,18 @@ from biasray.zoo import store
 from pipelines.cli import parse
 from pipelines.zoo import Config, main
 
-ROOT = Path(__file__).parents[2]
 SMALL = ["--members", "8", "--second-half", "0", "--images", "100", "--epochs", "1", "--batch", "32", "--tracking", "none"]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> str:
-    out = str(tmp_path_factory.mktemp("zoo") / "digits")
-    command = [sys.executable, "-m", "pipelines.zoo", "digits", *SMALL, "--out", out]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 0, ended.stderr
-    assert "very high" in ended.stdout
-    return out
 
 
 def run(*words: str) -> None:
     main(parse(Config, words))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> str:
+    out = str(tmp_path_factory.mktemp("zoo") / "digits")
+    run("digits", *SMALL, "--out", out)
+    return out
 
 
 def test_it_is_listed_verified_and_exported(made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
