@@ -22,7 +22,7 @@ from tests.zoo.members import DIGITS
 
 COMPUTE = Compute(device="cpu", threads=1)
 DRIVER = """
-from tests.engine.test_zoo import make
+from tests.engine.test_make_zoo import make
 make({folder!r})
 """
 
