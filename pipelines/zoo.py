@@ -1,6 +1,7 @@
 """Make zoos of models with a controlled bias, and look after them."""
 
 import dataclasses
+import io
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, final
@@ -17,6 +18,7 @@ from biasray.experiment import Compute, Scale, fast_precision
 from biasray.predict import Precision
 from biasray.report import zoo_page
 from biasray.zoo import store
+from biasray.zoo.importing import import_zoo
 from biasray.zoo.plan import PLAN
 from biasray.zoo.reference import ReferenceZoo
 from biasray.zoo.spec import DigitZoo, fingerprint
@@ -117,16 +119,35 @@ class Export:
     """Id of the member, as `list` and index.parquet name it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """Take models of others into a zoo: safetensors, PyTorch (.pt, .pth) or Keras (.h5) checkpoints of one network."""
+
+    source: str
+    """Folder or URI of the checkpoints."""
+    labels: str
+    """A CSV with a column `file` and whatever is known of each model, such as level and accuracy."""
+    network: str
+    """Whose weights they are: digit-cnn for DigitWdb, or any other."""
+    out: str
+    """Folder or URI of the zoo."""
+    shape: tuple[int, int, int] = (3, 28, 28)
+    """Channels, height and width of the images that the network sees."""
+    outputs: int = 10
+    """Values that it puts out."""
+
+
 Config = (
     Annotated[Digits, tyro.conf.subcommand("digits")]
     | Annotated[Reference, tyro.conf.subcommand("reference")]
     | Annotated[Listing, tyro.conf.subcommand("list")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Import, tyro.conf.subcommand("import")]
 )
 
 
-def main(config: Digits | Reference | Listing | Verify | Export) -> None:
+def main(config: Digits | Reference | Listing | Verify | Export | Import) -> None:
     match config:
         case Digits() | Reference():
             make(config)
@@ -136,6 +157,8 @@ def main(config: Digits | Reference | Listing | Verify | Export) -> None:
             verify(config.folder)
         case Export():
             export(config)
+        case Import():
+            import_models(config)
 
 
 def make(config: Digits | Reference) -> str:
@@ -192,12 +215,13 @@ def record_shard(records: "Tracker", out: str, number: int) -> None:
 def summary(zoo: store.Zoo) -> str:
     """Members and their mean figures by all that varies in steps, with the range of the middle 95 % of the members."""
     index = zoo.index[zoo.index["finite"]]
-    steps = [k for k in ("network", "half", "epochs", "batch", "lr") if k in index and len(index[k].unique()) > 1]
+    steps = [k for k in ("half", "epochs", "batch", "lr") if k in index and len(index[k].unique()) > 1]
+    keys = ["network", *steps, *(k for k in ("level", "bias") if k in index)]
     figures = {"accuracy": 100.0, "colour_score": 1.0, "age_mae": 1.0, "gender_error": 100.0}
     figures |= {f"age_mae {value}": 1.0 for value in _first_two(index)}
     rows = []
-    for group, table in index.groupby([*steps, "level", "bias"], sort=True):
-        row = dict(zip([*steps, "level", "bias"], group, strict=True))
+    for group, table in index.groupby(keys, sort=True):
+        row = dict(zip(keys, group, strict=True))
         row["members"] = len(table)
         for name in (name for name in figures if name in table):
             a = figures[name] * table[name]
@@ -231,6 +255,15 @@ def export(config: Export) -> None:
     else:
         raise ValueError(f"--to {config.to}: give --member ID with a .safetensors file, or a .parquet file without --member.")
     print(f"Wrote {config.to}.")
+
+
+def import_models(config: Import) -> None:
+    try:
+        table = pd.read_csv(io.BytesIO(storage.read(config.labels)))
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config.labels} is no CSV ({error}); give one with a column `file`.") from error
+    import_zoo(table, config.source, config.network, config.shape, config.outputs, config.out)
+    verify(config.out)
 
 
 if __name__ == "__main__":

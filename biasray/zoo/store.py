@@ -26,7 +26,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from biasray import networks, storage
-from biasray.networks import Network
+from biasray.networks import Network, Shape
 from biasray.zoo import layout
 from biasray.zoo.layout import Layout
 from biasray.zoo.member import RESULTS
@@ -41,41 +41,53 @@ def shard_file(folder: str, number: int, kind: str) -> str:
 
 
 def layout_file(folder: str, network: str) -> str:
-    return storage.join(folder, "layouts", f"{network.replace(':', '-')}.json")
+    return storage.join(folder, "layouts", layout_name(network))
+
+
+def layout_name(network: str) -> str:
+    return f"{network.replace(':', '-')}.json"
 
 
 def write_shard(folder: str, shard: Shard, trained: Sequence[Trained], made: dict[str, Any]) -> None:
-    """Store the packs of a shard; `made` says how long it took, and where."""
-    first = shard.members[0]
-    at = layout.of(networks.build(first.network, first.shape, first.lesson.outputs))
-    about = {"network": first.network, "shape": first.shape, "outputs": first.lesson.outputs, "entries": at.json()}
-    storage.write_json(layout_file(folder, first.network), about)
+    """Store the packs of a shard that was trained; `made` says how long it took, and where."""
     weight_MP = torch.cat([pack.weight_MP for pack in trained])
     finite_M = torch.cat([pack.finite_M for pack in trained]).tolist()
     loss_ME = torch.cat([pack.loss_ME for pack in trained]).tolist()
     figures = [found for pack in trained for found in pack.figures]
-    table = pd.DataFrame(
-        [
-            {
-                **member.describe(),
-                **({name: value if finite else _nothing(value) for name, value in found.items()}),
-                "loss": loss,
-                "finite": finite,
-                "packed": shard.packed,
-                "width": shard.width,
-                "results": RESULTS,
-                "shard": shard.number,
-                "row": row,
-            }
-            for row, (member, found, loss, finite) in enumerate(zip(shard.members, figures, loss_ME, finite_M, strict=True))
-        ]
-    )
+    rows = [
+        {
+            **member.describe(),
+            **({name: value if finite else _nothing(value) for name, value in found.items()}),
+            "loss": loss,
+            "finite": finite,
+            "packed": shard.packed,
+            "width": shard.width,
+            "results": RESULTS,
+        }
+        for member, found, loss, finite in zip(shard.members, figures, loss_ME, finite_M, strict=True)
+    ]
+    first = shard.members[0]
+    write_layout(folder, first.network, first.shape, first.lesson.outputs)
+    storage.write_json(storage.join(folder, "times", f"{shard.number:05d}.json"), made)
+    write(folder, shard.number, weight_MP, pd.DataFrame(rows))
+
+
+def write_layout(folder: str, network: str, shape: Shape, outputs: int) -> Layout:
+    """Store how a row is a network of this name."""
+    at = layout.of(networks.build(network, shape, outputs))
+    about = {"network": network, "shape": shape, "outputs": outputs, "entries": at.json()}
+    storage.write_json(layout_file(folder, network), about)
+    return at
+
+
+def write(folder: str, number: int, weight_MP: Tensor, table: pd.DataFrame) -> None:
+    """Store a shard: weights and the table of its members, then the mark that it is done."""
+    table = table.assign(shard=number, row=range(len(table)))
     content = {"safetensors": save({"weights": weight_MP.contiguous()}), "parquet": _parquet(table)}
     for kind, data in content.items():
-        storage.write(shard_file(folder, shard.number, kind), data)
-    storage.write_json(storage.join(folder, "times", f"{shard.number:05d}.json"), made)
+        storage.write(shard_file(folder, number, kind), data)
     done = {"members": len(table), "files": {kind: storage.checksum(data) for kind, data in content.items()}}
-    storage.write_json(shard_file(folder, shard.number, "json"), done)
+    storage.write_json(shard_file(folder, number, "json"), done)
 
 
 def read_shard(folder: str, number: int) -> tuple[pd.DataFrame, dict[str, str], dict[str, Any]]:
@@ -106,8 +118,7 @@ def finish(folder: str, shards: int) -> pd.DataFrame:
     done = [storage.read_json(shard_file(folder, k, "json")) for k in range(shards)]
     files = {f"shards/{k:05d}.{kind}": checksum for k, each in enumerate(done) for kind, checksum in each["files"].items()}
     for network in index["network"].unique():
-        name = layout_file("layouts", network).partition("/")[2]
-        files[name] = storage.checksum(storage.read(layout_file(folder, network)))
+        files[f"layouts/{layout_name(network)}"] = storage.checksum(storage.read(layout_file(folder, network)))
     storage.write(storage.join(folder, INDEX), data)
     manifest = {"members": len(index), "files": {**files, INDEX: storage.checksum(data)}}
     storage.write_json(storage.join(folder, MANIFEST), {**manifest, "checksum": storage.fingerprint(manifest)})
