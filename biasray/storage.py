@@ -109,7 +109,10 @@ def delete_folder(uri: str) -> None:
 
 
 def read_json(uri: str) -> Any:
-    return json.loads(read(uri))
+    try:
+        return json.loads(read(uri))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{uri} is damaged: it is no JSON ({error}).") from error
 
 
 def write_json(uri: str, value: Any) -> None:

@@ -16,7 +16,7 @@ from biasray.engine import cluster
 from biasray.engine.zoo import described, make_zoo
 from biasray.experiment import Compute, Scale, fast_precision
 from biasray.predict import Precision
-from biasray.report import zoo_page
+from biasray.report import zoo_page, zoo_rows
 from biasray.zoo import store
 from biasray.zoo.importing import import_zoo
 from biasray.zoo.plan import PLAN
@@ -170,7 +170,8 @@ def make(config: Digits | Reference) -> str:
     kind = config.kind(dataset)
     size = SIZES[kind][config.scale] if config.zoo.members is None else config.zoo.members
     zoo = dataclasses.replace(config.zoo, members=size)
-    precision = config.precision or fast_precision(zoo.networks[0], cluster.device(config.compute))
+    convolutional = next((network for network in zoo.networks if network != "mlp"), "mlp")
+    precision = config.precision or fast_precision(convolutional, cluster.device(config.compute))
     members = zoo.expand(dataset, precision, config.seed)
     name = config.out or f"runs/zoo-{fingerprint(members)}"
     out = storage.absolute(name)
@@ -205,18 +206,18 @@ def record_shard(records: "Tracker", out: str, number: int) -> None:
     figures = [name for name in ("accuracy", "age_mae", "gender_error") if name in table]
     means = table[table["finite"]].groupby("level")[figures].mean()
     metrics = [(f"{name} at level {level:g}", float(row[name]), 0) for level, row in means.iterrows() for name in figures]
-    metrics += [("seconds", made["seconds"], 0), ("members", len(table), 0), ("set aside", int((~table["finite"]).sum()), 0)]
+    counts = {"seconds": made.get("seconds", 0.0), "members": len(table), "set aside": int((~table["finite"]).sum())}
+    metrics += [(name, count, 0) for name, count in counts.items()]
     first = {k: table[k].iloc[0] for k in ("network", "epochs", "batch", "images", "precision", "packed", "width")}
     files = [f"{number:05d}.{kind}" for kind in checksums]
     hashed = storage.fingerprint(checksums)
-    records.part(f"shard {number}", first, hashed, metrics, made["ended"], storage.join(out, "shards"), files)
+    records.part(f"shard {number}", first, hashed, metrics, made.get("ended", 0.0), storage.join(out, "shards"), files)
 
 
 def summary(zoo: store.Zoo) -> str:
     """Members and their mean figures by all that varies in steps, with the range of the middle 95 % of the members."""
     index = zoo.index[zoo.index["finite"]]
-    steps = [k for k in ("half", "epochs", "batch", "lr") if k in index and len(index[k].unique()) > 1]
-    keys = ["network", *steps, *(k for k in ("level", "bias") if k in index)]
+    keys = [*zoo_rows.steps(index), *(k for k in ("level", "bias") if k in index)]
     figures = {"accuracy": 100.0, "colour_score": 1.0, "age_mae": 1.0, "gender_error": 100.0}
     figures |= {f"age_mae {value}": 1.0 for value in _first_two(index)}
     rows = []

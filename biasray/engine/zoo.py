@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
+import numpy as np
 import ray
+import ray.data
 import torch
+from ray.exceptions import RayError
 
 from biasray import storage
 from biasray.data.dataset import DataSet
@@ -16,7 +19,7 @@ from biasray.engine.board import Teller
 from biasray.engine.cells import Status
 from biasray.engine.cluster import connect, device, refuse_too_much
 from biasray.engine.fan_out import fan_out
-from biasray.engine.work import Shared, share
+from biasray.engine.work import Shared, last_line, share
 from biasray.experiment import Compute
 from biasray.loop import Tick
 from biasray.zoo import plan, spec, store
@@ -39,37 +42,87 @@ def make_zoo(
     number of each shard that is done. Raises ValueError where the folder holds another zoo, or was planned for another
     kind of device.
     """
-    where = device(compute)
+    if compute.workers != 1 or compute.min_workers is not None:
+        raise ValueError("The members of a zoo are trained side by side, none by several workers: leave out --workers.")
+    where = torch.device(device(compute).type)  # each worker has one GPU of its own, whose number is 0
     threads = compute.threads or 1
     each = {"CPU": float(threads), **({"GPU": 1.0} if where.type == "cuda" else {})}
     claim(out, members, about)
     connect()
     refuse_too_much(1, each)
     scratch = storage.join(out, "ray")
-    shared = share(dataset, scratch)
-    if not storage.exists(storage.join(out, plan.PLAN)):
-        ask = ray.remote(num_cpus=threads, num_gpus=each.get("GPU", 0))(_measure)
-        few = [mine[: max(plan.WIDTHS[where.type])] for mine in plan.programs(members).values()]
+    planned = storage.exists(storage.join(out, plan.PLAN))
+    if planned:
+        _refuse_other_compute(out, where, threads)
+        todo = _todo(out, members, finished)
+    if not planned or todo:
+        shared = share(dataset, scratch)
+        try:
+            if not planned:
+                _plan(out, members, shared, where, threads, each)
+                todo = _todo(out, members, finished)
+            jobs = {shard.number: _Job(shard, out, shared, where) for shard in todo}
+            failed = fan_out(jobs, each, threads, None, scratch, told, finished)
+        finally:
+            storage.delete_folder(scratch)
+        if failed:
+            return failed
+    store.finish(out, len(plan.read(out, members)))
+    return {}
+
+
+def _plan(
+    out: str, members: Sequence[Member], shared: Shared, where: torch.device, threads: int, each: Mapping[str, float]
+) -> None:
+    """Measure on a worker how members are best trained, and freeze it."""
+    ask = ray.remote(num_cpus=threads, num_gpus=each.get("GPU", 0))(_measure)
+    few = [mine[: max(plan.WIDTHS[where.type])] for mine in plan.programs(members).values()]
+    try:
         speeds = [ray.get(ask.remote(mine, shared, where, threads)) for mine in few]
-        workers = int(min(ray.cluster_resources().get(kind, 0) // amount for kind, amount in each.items()))
-        plan.freeze(out, members, speeds, max(workers, 1), {"device": where.type, "threads": threads})
+    except RayError as error:
+        raise ValueError(f"The speed of training could not be measured: {last_line(error)}") from error
+    workers = int(min(ray.cluster_resources().get(kind, 0) // amount for kind, amount in each.items()))
+    plan.freeze(out, members, speeds, max(workers, 1), {"device": where.type, "threads": threads})
+
+
+def _refuse_other_compute(out: str, where: torch.device, threads: int) -> None:
     frozen = storage.read_json(storage.join(out, plan.PLAN))
     if (frozen["device"], frozen["threads"]) != (where.type, threads):
         raise ValueError(
             f"{out} was planned for {frozen['device']} with {frozen['threads']} threads, which its members depend on: "
             f"give --device {frozen['device']} --threads {frozen['threads']}, or another --out."
         )
-    shards = plan.read(out, members)
-    todo = {}
-    for shard in shards:
+
+
+def _todo(out: str, members: Sequence[Member], finished: Callable[[int], None]) -> list[plan.Shard]:
+    """Shards of the plan that are missing or damaged; `finished` is told of the others."""
+    found = []
+    for shard in plan.read(out, members):
         if store.broken(out, shard.number):
-            todo[shard.number] = _Job(shard, out, shared, where)
+            found.append(shard)
         else:
             finished(shard.number)
-    failed = fan_out(todo, each, threads, None, scratch, told, finished) if todo else {}
-    if not failed:
-        store.finish(out, len(shards))
-    return failed
+    return found
+
+
+def members_of(folder: str) -> ray.data.Dataset:
+    """A finished zoo as a Ray Dataset, read a shard at a time: what the index says of each member, and its `weights` (P,).
+
+    Raises ValueError for a zoo of several networks, whose weights make no one column.
+    """
+    zoo = store.Zoo(folder)
+    if len(several := zoo.index["network"].unique()) > 1:
+        raise ValueError(f"{folder} holds members of several networks ({', '.join(several)}); read them by `Zoo.weights`.")
+    connect()
+    scalar = [name for name in zoo.index if not isinstance(zoo.index[name].iloc[0], np.ndarray)]
+    shards = [{"shard": int(number)} for number in sorted(zoo.index["shard"].unique())]
+
+    def read(batch: dict[str, Any]) -> dict[str, Any]:
+        (number,) = batch["shard"]
+        mine = zoo.index[zoo.index["shard"] == number]
+        return {**{k: mine[k].to_numpy() for k in scalar}, "weights": zoo.weights(mine["id"].tolist()).numpy()}
+
+    return ray.data.from_items(shards, override_num_blocks=len(shards)).map_batches(read, batch_size=1)
 
 
 def claim(out: str, members: Sequence[Member], about: Mapping[str, Any]) -> None:

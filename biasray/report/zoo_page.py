@@ -23,14 +23,15 @@ def render(index: pd.DataFrame, programs: list[dict[str, Any]], about: dict[str,
     """HTML of a finished zoo: its index, the programs of its plan, and what repeats it."""
     chosen = [name for name in FIGURES if name in index]
     found = zoo_rows.rows(index, chosen)
-    trends = zoo_rows.trends(index) if "attribute" in index else []
+    lively = bool(index["finite"].any())
+    trends = zoo_rows.trends(index) if lively and "attribute" in index else []
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
     return page.get_template("zoo.html.j2").render(
         title=f"A zoo of {len(index):,} models with a controlled bias",
         lead=_lead(index),
         columns=[FIGURES[name][0] for name in chosen],
         table=_table(found, chosen),
-        plots=[Markup(zoo_plots.levels(index, name, *FIGURES[name])) for name in chosen if "attribute" not in index],
+        plots=[Markup(zoo_plots.levels(index, name, *FIGURES[name])) for name in chosen if lively and "attribute" not in index],
         share_plot=Markup(zoo_plots.shares(index)) if trends else None,
         trends=[_trend(trend) for trend in trends],
         ordered=_ordered(zoo_rows.ordered(found)),
@@ -54,6 +55,8 @@ def _lead(index: pd.DataFrame) -> str:
 
 
 def _ordered(by_family: dict[str, bool]) -> str:
+    if not by_family:
+        return "There are no two levels to compare."
     not_so = [family for family, is_so in by_family.items() if not is_so]
     if not_so:
         return f"Mean accuracies are not strictly ordered by level in {len(not_so)} of {len(by_family)}: {'; '.join(not_so)}."
@@ -75,10 +78,14 @@ def _table(found: list[zoo_rows.Row], chosen: list[str]) -> list[dict[str, Any]]
     for family, level, bias in dict.fromkeys((row.family, row.level, row.bias) for row in found):
         cells = []
         for name in chosen:
-            row, scale = by[family, level, bias, name], FIGURES[name][1]
+            scale, row = FIGURES[name][1], by.get((family, level, bias, name))
+            if row is None:
+                cells.append({"value": "none", "mean": "", "middle": ""})
+                continue
             value = f"{scale * row.value:.{1 if scale == 100 else DIGITS}f}"
             cells.append({"value": value, "mean": _span(row.mean, scale), "middle": _span(row.middle, scale)})
-        table.append({"family": family, "bias": bias, "level": f"{level:g}", "n": row.n, "cells": cells})
+        n = max(row.n for key, row in by.items() if key[:3] == (family, level, bias))
+        table.append({"family": family, "bias": bias, "level": f"{level:g}", "n": n, "cells": cells})
     return table
 
 

@@ -12,6 +12,7 @@ from biasray.metrics.interval import Interval, over_seeds
 from biasray.random import rng
 
 RESAMPLES = 2000
+FEWEST = 10  # members that a bootstrap of a correlation needs
 PUBLISHED = {0.02: 0.445, 0.03: 0.61, 0.04: 0.746, 0.05: 0.842}  # DigitWdb, mean accuracy by variance of the jitter
 
 
@@ -35,7 +36,7 @@ class Trend(NamedTuple):
     gap: str
     share: str
     spearman: float
-    interval: Interval  # 95 %, bootstrap over members
+    interval: Interval  # 95 %, bootstrap over members; of too few of them -1 to 1
     low_end: float  # mean gap at the lowest share, with its interval
     low: Interval
     high_end: float
@@ -43,15 +44,20 @@ class Trend(NamedTuple):
     n: int
 
 
+def steps(index: pd.DataFrame) -> list[str]:
+    """Columns that were varied in steps, the level apart: members that agree in them make a family."""
+    several = ("half", "epochs", "batch", "lr", "weight_decay", *(("shuffled",) if "attribute" not in index else ()))
+    return ["network", *(name for name in several if name in index and len(index[name].unique()) > 1)]
+
+
 def families(index: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Members that differ in level and chance alone, by a name for what they have in common."""
-    steps = [name for name in ("network", "half", "epochs", "batch", "lr") if name in index]
-    steps = [name for name in steps if name == "network" or len(index[name].unique()) > 1]
-    return [(", ".join(_said(k, v) for k, v in zip(steps, key, strict=True)), t) for key, t in index.groupby(steps, sort=True)]
+    names = steps(index)
+    return [(", ".join(_said(k, v) for k, v in zip(names, key, strict=True)), t) for key, t in index.groupby(names, sort=True)]
 
 
 def _said(name: str, value: object) -> str:
-    return str(value) if name == "network" else f"{value} half" if name == "half" else f"{name} {value}"
+    return str(value) if name == "network" else f"{value} half" if name == "half" else f"{name.replace('_', ' ')} {value}"
 
 
 def rows(index: pd.DataFrame, figures: list[str]) -> list[Row]:
@@ -60,7 +66,9 @@ def rows(index: pd.DataFrame, figures: list[str]) -> list[Row]:
     for family, table in families(index[index["finite"]]):
         for (level, bias), members in table.groupby(["level", "bias"], sort=True):
             for figure in figures:
-                value_S = members[figure].to_numpy(np.float64)
+                value_S = members[figure].dropna().to_numpy(np.float64)  # no colour score where no digit is read rightly
+                if not len(value_S):
+                    continue
                 middle = Interval(*np.quantile(value_S, [0.025, 0.975]).tolist())
                 mean = float(value_S.mean())
                 found.append(Row(family, level, bias, figure, mean, over_seeds(value_S), middle, len(value_S)))
@@ -97,20 +105,27 @@ def trends(index: pd.DataFrame) -> list[Trend]:
             share_M = table[share].to_numpy(np.float64)
             drawn = rng("trend", family, gap)
             rows_RM = drawn.integers(0, len(gap_M), (RESAMPLES, len(gap_M)))
-            resampled_R = [float(stats.spearmanr(share_M[row_M], gap_M[row_M]).statistic) for row_M in rows_RM]
-            interval = Interval(*np.nanquantile(resampled_R, [0.025, 0.975]).tolist())
+            interval = Interval(-1, 1)
+            if len(gap_M) >= FEWEST:
+                resampled_R = [_spearman(share_M[row_M], gap_M[row_M]) for row_M in rows_RM]
+                interval = Interval(*np.nanquantile(resampled_R, [0.025, 0.975]).tolist())
             ends = [gap_M[share_M == end] for end in (share_M.min(), share_M.max())]
-            (low_S, high_S), value = ends, float(stats.spearmanr(share_M, gap_M).statistic)
+            (low_S, high_S), value = ends, _spearman(share_M, gap_M)
             low, high = over_seeds(low_S), over_seeds(high_S)
             means = float(low_S.mean()), low, float(high_S.mean()), high
             found.append(Trend(family, gap, share.removeprefix("share "), value, interval, *means, len(gap_M)))
     return found
 
 
+def _spearman(x_M: NDArray[np.float64], y_M: NDArray[np.float64]) -> float:
+    """NaN where one of them does not vary."""
+    return float(stats.spearmanr(x_M, y_M).statistic) if np.ptp(x_M) and np.ptp(y_M) else np.nan
+
+
 def ordered(found: list[Row]) -> dict[str, bool]:
-    """By family, whether the mean accuracy rises strictly with the level."""
+    """By family of several levels, whether the mean accuracy rises strictly with the level."""
     by: dict[str, list[float]] = {}
     for row in found:
         if row.figure == "accuracy":
             by.setdefault(row.family, []).append(row.value)
-    return {family: all(a < b for a, b in itertools.pairwise(values)) for family, values in by.items()}
+    return {f: all(a < b for a, b in itertools.pairwise(values)) for f, values in by.items() if len(values) > 1}

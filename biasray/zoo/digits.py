@@ -21,7 +21,7 @@ from biasray.zoo.member import Feed, Figures, Lesson, Predict, permuted
 
 PALETTE_J3 = torch.from_numpy(PALETTES["kim"])
 LEVELS = {0.02: "very high", 0.03: "high", 0.04: "low", 0.05: "very low"}
-Half = Literal["first", "second", "all"]
+Half = Literal["first", "second"]
 TESTED = 500  # test images at a time
 SCORED = 1000  # test images of the colour score
 
@@ -62,7 +62,7 @@ def rows(dataset: DataSet, half: Half) -> NDArray[np.int64]:
     examples = dataset.examples.assign(row=np.arange(len(dataset.examples)))
     row_I = examples[examples["split"] != "test"].sort_values("id")["row"].to_numpy()
     first = len(row_I) // 2
-    return {"first": row_I[:first], "second": row_I[first:], "all": row_I}[half]
+    return row_I[:first] if half == "first" else row_I[first:]
 
 
 def chosen(lesson: Coloured, seed: int, dataset: DataSet) -> NDArray[np.int64]:

@@ -23,6 +23,7 @@ from biasray.zoo.member import Feed, Figures, Lesson, Predict, permuted
 
 Target = Literal["age", "gender"]
 MIDDLE, SPREAD = 35.0, 20.0  # years: ages are learnt as (age - middle) / spread
+OUTPUTS: dict[Target, int] = {"age": 1, "gender": 2}
 OTHER = "other"
 TESTED = 250  # test images at a time
 GROUPED = ("gender", "race")  # attributes by whose values errors are told
@@ -44,7 +45,7 @@ class Mixture(Lesson):
 
     @property
     def outputs(self) -> int:
-        return sum({"age": 1, "gender": 2}[target] for target in self.targets)
+        return sum(OUTPUTS[target] for target in self.targets)
 
     def describe(self) -> dict[str, Any]:
         shares = {f"share {value}": share for value, share in self.shares}
@@ -99,6 +100,7 @@ class _Feed(Feed):
         self, lessons: Sequence[Mixture], seeds: Sequence[int], dataset: DataSet, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.targets, self.side, self.dtype, self.device = lessons[0].targets, lessons[0].side, dtype, device
+        self.attribute = lessons[0].attribute
         rows = [chosen(lesson, seed, dataset) for lesson, seed in zip(lessons, seeds, strict=True)]
         needed_I, place = np.unique(np.concatenate(rows), return_inverse=True)
         self.image_IHWC = torch.from_numpy(dataset.take(needed_I)).to(device)
@@ -108,8 +110,7 @@ class _Feed(Feed):
             for row_N, lesson, seed in zip(rows, lessons, seeds, strict=True)
         ]
         age = years(dataset.examples["age"])
-        genders = sorted(dataset.examples["gender"].unique())
-        gender = groups(dataset.examples["gender"], genders)
+        gender = groups(dataset.examples["gender"], sorted(dataset.examples["gender"].unique()))
         self.age_MN = torch.tensor(np.stack([age[row_N] for row_N in labels])).to(device, dtype)
         self.gender_MN = torch.tensor(np.stack([gender[row_N] for row_N in labels])).to(device)
         self.member_M1 = torch.arange(len(lessons), device=device)[:, None]
@@ -160,7 +161,7 @@ class _Feed(Feed):
             errors["gender_error"] = (guess_MT != self.test_gender_T).astype(np.float64)
         found: list[Figures] = [{} for _ in range(members)]
         masks = {"": np.ones(len(self.test), bool)}
-        for attribute in GROUPED:
+        for attribute in dict.fromkeys((*GROUPED, self.attribute)):
             if attribute in self.test:
                 masks |= {f" {v}": (self.test[attribute] == v).to_numpy() for v in sorted(self.test[attribute].unique())}
         for name, error_MT in errors.items():

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from biasray import networks, storage
 from biasray.networks import Shape
-from biasray.zoo import checkpoint, plan, store
+from biasray.zoo import checkpoint, layout, plan, store
+from biasray.zoo.stacked import sketch
 
 EACH = 500  # members in a shard
 
@@ -22,7 +23,7 @@ def import_zoo(table: pd.DataFrame, source: str, network: str, shape: Shape, out
     networks.check(network)
     if storage.names(out):
         raise ValueError(f"{out} is not empty; give another --out.")
-    at = store.write_layout(out, network, shape, outputs)
+    at = layout.of(sketch(network, shape, outputs))
     shards, seen = list[dict[str, object]](), dict[str, str]()
     for number, start in enumerate(range(0, len(table), EACH)):
         mine, rows = table.iloc[start : start + EACH], list[Tensor]()
@@ -37,6 +38,7 @@ def import_zoo(table: pd.DataFrame, source: str, network: str, shape: Shape, out
         mine = mine.assign(id=ids, network=network, finite=weight_MP.isfinite().all(1).numpy())
         store.write(out, number, weight_MP, mine)
         shards.append({"members": ids})
-    storage.write_json(storage.join(out, plan.PLAN), {"shards": shards})
+    program = {"network": network, "shape": shape, "outputs": outputs}
+    storage.write_json(storage.join(out, plan.PLAN), {"programs": [program], "shards": shards})
     storage.write_json(storage.join(out, store.ZOO), {"kind": "imported", "network": network, "source": source})
     return store.finish(out, len(shards))

@@ -55,8 +55,10 @@ class Layout(NamedTuple):
 
 def of(network: nn.Module) -> Layout:
     """The layout of a network: its parameters in order, then its floating-point buffers."""
+    buffers = dict(network.named_buffers())
     trained = [(name, tensor, True) for name, tensor in network.named_parameters()]
-    kept = [(name, tensor, False) for name, tensor in network.named_buffers() if tensor.is_floating_point()]
+    state = network.state_dict()  # without constants that every network of this name has
+    kept = [(name, tensor, False) for name, tensor in state.items() if name in buffers and tensor.is_floating_point()]
     entries, at = list[Entry](), 0
     for name, tensor, is_parameter in (*trained, *kept):
         entries.append(Entry(name, tuple(tensor.shape), at, at + tensor.numel(), is_parameter))

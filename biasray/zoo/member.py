@@ -22,7 +22,7 @@ from biasray.recipe import Recipe
 
 RESULTS = 1  # raised by hand when the training of members changes results
 
-Predict = Callable[[Tensor], Tensor]  # image (M or 1, B, H, W, C) -> output (M, B, K), float32 or float64
+Predict = Callable[[Tensor], Tensor]  # image (M, B, H, W, C) -> output (M, B, K), float32 or float64
 Figures = dict[str, float | list[float]]
 
 

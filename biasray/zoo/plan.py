@@ -6,16 +6,17 @@ Axes: M member.
 import dataclasses
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import product
 from typing import Any, NamedTuple
 
 import torch
 
-from biasray import networks, storage
+from biasray import storage
 from biasray.data.dataset import DataSet
 from biasray.zoo.member import Member, Program
 from biasray.zoo.packing import Packed
-from biasray.zoo.stacked import fusable
+from biasray.zoo.stacked import fusable, sketch
 from biasray.zoo.train import train
 
 PLAN = "plan.json"
@@ -53,13 +54,21 @@ def programs(members: Sequence[Member]) -> dict[Program, list[Member]]:
 def measure(members: Sequence[Member], dataset: DataSet, device: torch.device) -> list[Speed]:
     """How fast members of one program are trained in each way that can be had, the fastest first."""
     first = members[0]
-    with torch.device("meta"):
-        fused = fusable(networks.build(first.network, first.shape, first.lesson.outputs))
+    fused = fusable(sketch(first.network, first.shape, first.lesson.outputs))
     together: list[Packed] = ["grouped", "batched"] if fused else []
-    _time(first, dataset, device, *ALONE)  # what is only loaded or compiled once is not to count
+    with suppress(torch.OutOfMemoryError):
+        _time(first, dataset, device, *ALONE)  # what is only loaded or compiled once is not to count
     ways = [ALONE, *product(together, WIDTHS[device.type])]
-    speeds = [_time(first, dataset, device, packed, width) for packed, width in ways if width <= len(members)]
-    return sorted(speeds, key=lambda speed: speed.seconds)
+    found = list[Speed]()
+    for packed, width in ways:
+        if width <= len(members):
+            try:
+                found.append(_time(first, dataset, device, packed, width))
+            except torch.OutOfMemoryError:
+                torch.cuda.empty_cache()
+    if not found:
+        raise ValueError(f"The device has too little memory for one {first.network}: give a smaller --batch.")
+    return sorted(found, key=lambda speed: speed.seconds)
 
 
 def _time(member: Member, dataset: DataSet, device: torch.device, packed: Packed, width: int) -> Speed:
@@ -73,7 +82,7 @@ def _time(member: Member, dataset: DataSet, device: torch.device, packed: Packed
             torch.cuda.synchronize()
         ticks.append(time.monotonic())
 
-    train(few, dataset, packed, device, tick, test=False)
+    train(few, dataset, packed, device, tick, test=device.type == "cuda")  # whose memory a test may take more of
     start = min(2, len(ticks) - 2)
     a_step = (ticks[-1] - ticks[start]) / (len(ticks) - 1 - start)
     return Speed(packed, width, a_step * member.epochs * -(-member.lesson.images // member.recipe.batch) / width)
@@ -99,12 +108,13 @@ def freeze(
 
 
 def read(folder: str, members: Sequence[Member]) -> list[Shard]:
-    """The shards of a frozen plan."""
+    """The shards of a frozen plan. Raises ValueError where it does not hold all members."""
     plan, by_id = storage.read_json(storage.join(folder, PLAN)), {member.id: member for member in members}
     shards = []
     for number, shard in enumerate(plan["shards"]):
         program = plan["programs"][shard["program"]]
-        mine = tuple(by_id[name] for name in shard["members"])
+        mine = tuple(by_id[name] for name in shard["members"] if name in by_id)
         shards.append(Shard(number, mine, program["packed"], program["width"]))
-    assert sum(len(shard.members) for shard in shards) == len(members)
+    if sum(len(shard.members) for shard in shards) != len(members):
+        raise ValueError(f"{folder}/{PLAN} does not hold all members; put it back, or give another --out.")
     return shards

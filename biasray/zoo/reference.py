@@ -11,8 +11,9 @@ from biasray.data.dataset import DataSet
 from biasray.predict import Precision
 from biasray.random import rng
 from biasray.recipe import Recipe
-from biasray.zoo.faces import OTHER, Mixture, Target, groups, years
+from biasray.zoo.faces import OTHER, OUTPUTS, Mixture, Target, groups, years
 from biasray.zoo.member import Member
+from biasray.zoo.stacked import sketch
 
 Shares = tuple[tuple[str, float], ...]
 NAMED = {"gender": ("Male", "Female"), "race": ("Black", "East Asian")}
@@ -71,13 +72,17 @@ class ReferenceZoo:
             raise ValueError(
                 f"{dataset.name} has no attribute '{missing[0]}', which references need; give --data data/fairface."
             )
-        if self.members < 1 or not self.targets or not 0 <= self.shuffled <= 1:
-            raise ValueError("--members must be 1 or more, --targets one or more and --shuffled a share from 0 to 1.")
-        if min(self.epochs, self.batch) < 1 or not 8 <= self.side <= min(dataset.shape[1:]):
-            raise ValueError(f"--epochs and --batch must be 1 or more and --side 8 to {min(dataset.shape[1:])}.")
+        if self.members < 1 or not self.targets or not self.networks or not 0 <= self.shuffled <= 1:
+            raise ValueError("Give 1 or more --members, --targets and --networks, and --shuffled a share from 0 to 1.")
+        if min(self.epochs, self.batch) < 1 or not self.lr > 0 or not 8 <= self.side <= min(dataset.shape[1:]):
+            raise ValueError(f"--epochs and --batch must be 1 or more, --lr above 0 and --side 8 to {min(dataset.shape[1:])}.")
         years(dataset.examples["age"])
+        if len(genders := dataset.examples["gender"].unique()) != 2:
+            raise ValueError(f"References need two values of 'gender'; {dataset.name} has {', '.join(map(str, genders))}.")
+        outputs = sum(OUTPUTS[target] for target in self.targets)
         for network in self.networks:
             networks.check(network)
+            sketch(network, (dataset.shape[0], self.side, self.side), outputs)
         mixtures = self.mixtures(dataset)
         most = min(self.most(dataset, shares) for shares in mixtures)
         images = min(MOST, most) if self.images is None else self.images

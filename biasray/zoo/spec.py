@@ -1,5 +1,6 @@
 """What a zoo is made of: levels of bias, networks and variations, expanded to members."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -11,6 +12,7 @@ from biasray.predict import Precision
 from biasray.recipe import Recipe
 from biasray.zoo.digits import LEVELS, Coloured, Half, rows
 from biasray.zoo.member import Member
+from biasray.zoo.stacked import sketch
 
 Shared = Literal["shared", "split", "independent"]  # by all members, by those of a half, by none
 
@@ -66,18 +68,25 @@ class DigitZoo:
             raise ValueError(f"A digit zoo is made of grey digits, which {dataset.name} does not hold; give --data data/mnist.")
         if self.members < 1 or not 0 <= second <= self.members:
             raise ValueError(f"--members {self.members} with --second-half {second}: give 1 or more, and no more in the half.")
-        if not self.levels or min(self.levels) < 0:
+        listed = {"levels": self.levels, "networks": self.networks, "epochs": self.epochs, "batch": self.batch, "lr": self.lr}
+        for name, given in {**listed, "weight-decay": self.weight_decay, "shuffled": self.shuffled}.items():
+            if not given:
+                raise ValueError(f"--{name} needs a value or several.")
+        if not all(0 <= level < math.inf for level in self.levels):
             raise ValueError(f"--levels are variances of 0 or more, not {self.levels}.")
+        positive = all(lr > 0 for lr in self.lr) and self.brightest > 0 and all(decay >= 0 for decay in self.weight_decay)
+        if min(*self.epochs, *self.batch) < 1 or not positive:
+            raise ValueError("--epochs and --batch must be 1 or more, --lr and --brightest above 0, --weight-decay 0 or more.")
+        if not all(0 <= share <= 1 for share in self.shuffled):
+            raise ValueError(f"--shuffled are shares from 0 to 1, not {self.shuffled}.")
         for network in self.networks:
             networks.check(network)
-        most = {half: len(rows(dataset, half)) for half in ("first", "second")}
+            sketch(network, (3, *dataset.shape[1:]), 10)
+        halves: tuple[Half, ...] = ("first", "second")
+        most = {half: len(rows(dataset, half)) for half in halves}
         images = min(most.values()) if self.images is None else self.images
         if not 1 <= images <= min(most.values()):
             raise ValueError(f"--images must be 1 to {min(most.values()):,}, which half of {dataset.name} has, not {images}.")
-        if min(*self.epochs, *self.batch) < 1 or min(self.lr) <= 0 or min(self.weight_decay) < 0:
-            raise ValueError("--epochs and --batch must be 1 or more, --lr above 0 and --weight-decay 0 or more.")
-        if not all(0 <= share <= 1 for share in self.shuffled):
-            raise ValueError(f"--shuffled are shares from 0 to 1, not {self.shuffled}.")
         varied = self.networks, self.epochs, self.batch, self.lr, self.weight_decay, self.shuffled, self.levels
         values = list(product(*varied))
         found = []

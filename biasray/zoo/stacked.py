@@ -46,14 +46,19 @@ def fusable(network: Network) -> bool:
     )
 
 
+def sketch(name: str, shape: Shape, outputs: int) -> Network:
+    """The network without memory for its weights. Raises ValueError where it cannot be built so."""
+    with torch.device("meta"):
+        return networks.build(name, shape, outputs)
+
+
 def stack(name: str, shape: Shape, outputs: int, members: int, packed: Packed) -> Stacked:
     """So many networks of this name as one; where they cannot be fused, `members` must be 1."""
-    with torch.device("meta"):
-        network = networks.build(name, shape, outputs)
-    if fusable(network):
-        return Fused(network, PACKINGS[packed](members))
+    if fusable(sketch(name, shape, outputs)):
+        return Fused(sketch(name, shape, outputs), PACKINGS[packed](members))
     assert members == 1
-    return Single(network)
+    with torch.random.fork_rng(devices=[]):
+        return Single(networks.build(name, shape, outputs))
 
 
 @final
@@ -100,7 +105,7 @@ class Single(Stacked):
 
     def __call__(self, weight_MP: Tensor, buffers: Buffers, image_MBHWC: Tensor, key_M: Tensor | None = None) -> Tensor:
         own = {name: tensor[0] for name, tensor in (*self.layout.take(weight_MP).items(), *buffers.items())}
-        self.network.train(key_M is not None)
+        self.network.to(image_MBHWC.device).train(key_M is not None)  # constants that are no weights go along
         if key_M is not None:
             seed = int(key_M[0])
             if image_MBHWC.is_cuda:

@@ -34,6 +34,7 @@ from biasray.zoo.plan import PLAN, Shard
 from biasray.zoo.train import Trained
 
 ZOO, INDEX, MANIFEST = "zoo.json", "index.parquet", "manifest.json"
+KINDS = ("safetensors", "parquet")  # files of a shard
 
 
 def shard_file(folder: str, number: int, kind: str) -> str:
@@ -66,8 +67,6 @@ def write_shard(folder: str, shard: Shard, trained: Sequence[Trained], made: dic
         }
         for member, found, loss, finite in zip(shard.members, figures, loss_ME, finite_M, strict=True)
     ]
-    first = shard.members[0]
-    write_layout(folder, first.network, first.shape, first.lesson.outputs)
     storage.write_json(storage.join(folder, "times", f"{shard.number:05d}.json"), made)
     write(folder, shard.number, weight_MP, pd.DataFrame(rows))
 
@@ -91,9 +90,10 @@ def write(folder: str, number: int, weight_MP: Tensor, table: pd.DataFrame) -> N
 
 
 def read_shard(folder: str, number: int) -> tuple[pd.DataFrame, dict[str, str], dict[str, Any]]:
-    """The members of a finished shard, the checksum of each of its files by kind, and how long it took, where."""
+    """The members of a finished shard, the checksum of each of its files by kind, and how long it took, where it is known."""
     checksums: dict[str, str] = storage.read_json(shard_file(folder, number, "json"))["files"]
-    made: dict[str, Any] = storage.read_json(storage.join(folder, "times", f"{number:05d}.json"))
+    times = storage.join(folder, "times", f"{number:05d}.json")
+    made: dict[str, Any] = storage.read_json(times) if storage.exists(times) else {}
     return _table(storage.read(shard_file(folder, number, "parquet"))), checksums, made
 
 
@@ -112,7 +112,9 @@ def _table(data: bytes) -> pd.DataFrame:
 
 
 def finish(folder: str, shards: int) -> pd.DataFrame:
-    """Write the index and the manifest of a zoo all of whose shards are done; returns the index."""
+    """Write layouts, index and manifest of a zoo all of whose shards are done; returns the index."""
+    for program in _plan(folder)["programs"]:
+        write_layout(folder, program["network"], tuple(program["shape"]), program["outputs"])
     index = pd.concat([_table(storage.read(shard_file(folder, k, "parquet"))) for k in range(shards)], ignore_index=True)
     data = _parquet(index)
     done = [storage.read_json(shard_file(folder, k, "json")) for k in range(shards)]
@@ -120,7 +122,8 @@ def finish(folder: str, shards: int) -> pd.DataFrame:
     for network in index["network"].unique():
         files[f"layouts/{layout_name(network)}"] = storage.checksum(storage.read(layout_file(folder, network)))
     storage.write(storage.join(folder, INDEX), data)
-    manifest = {"members": len(index), "files": {**files, INDEX: storage.checksum(data)}}
+    files |= {INDEX: storage.checksum(data), PLAN: storage.checksum(storage.read(storage.join(folder, PLAN)))}
+    manifest = {"members": len(index), "files": files}
     storage.write_json(storage.join(folder, MANIFEST), {**manifest, "checksum": storage.fingerprint(manifest)})
     return index
 
@@ -163,7 +166,14 @@ def broken(folder: str, number: int) -> str:
     marker = shard_file(folder, number, "json")
     if not storage.exists(marker):
         return f"Shard {number} of {folder} is missing; run the command that made the zoo again."
-    for kind, checksum in storage.read_json(marker)["files"].items():
+    try:
+        files = storage.read_json(marker)["files"]
+        whole = set(files) == set(KINDS)
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        return f"{marker} is damaged; run the command that made the zoo again, which makes this shard anew."
+    for kind, checksum in files.items():
         file = shard_file(folder, number, kind)
         if not storage.exists(file) or storage.checksum(storage.read(file)) != checksum:
             return f"{file} is damaged or missing; run the command that made the zoo again, which makes this shard anew."
@@ -174,8 +184,9 @@ def _outside(folder: str) -> list[Problem]:
     """What is wrong with files that belong to no shard."""
     if not storage.exists(storage.join(folder, MANIFEST)):
         return [Problem(None, f"{folder} has no {MANIFEST}; run the command that made the zoo again.")]
-    manifest = storage.read_json(storage.join(folder, MANIFEST))
-    problems = []
+    manifest, problems = storage.read_json(storage.join(folder, MANIFEST)), []
+    if manifest.pop("checksum", "") != storage.fingerprint(manifest):
+        problems.append(Problem(None, f"{folder}/{MANIFEST} is damaged; run the command that made the zoo again."))
     for name, checksum in manifest["files"].items():
         file = storage.join(folder, name)
         if not storage.exists(file) or storage.checksum(storage.read(file)) != checksum:

@@ -47,7 +47,7 @@ def train(
     elsewhere up to rounding.
     """
     assert packed != "single" or len(members) == 1
-    if packed == "grouped" and len(members) == 1:  # a convolution of one group is another kernel, which rounds otherwise
+    if packed != "single" and len(members) == 1:  # one group has kernels of its own, which round otherwise
         twice = train([*members, *members], dataset, packed, device, tick, test)
         return Trained(twice.weight_MP[:1], twice.loss_ME[:1], twice.finite_M[:1], twice.figures[:1])
     first, seeds = members[0], [member.seed for member in members]
@@ -64,12 +64,12 @@ def train(
     }
     optimiser = Optimiser(weight_MP.detach(), [member.recipe for member in members])
     n, size = first.lesson.images, first.recipe.batch
-    steps, step = -(-n // size), 0
+    steps, step, ids = -(-n // size), 0, [member.id for member in members]
     loss_ME = torch.zeros(len(members), first.epochs, dtype=torch.float64, device=device)
     for epoch in range(first.epochs):
         rows_MN = order(members, epoch).to(device)
         for at, rows_MB in enumerate(rows_MN.split(size, 1)):
-            key_M = torch.tensor([key(member.seed, member.id, step) for member in members], device=device)
+            key_M = torch.tensor([key(seed, name, step) for seed, name in zip(seeds, ids, strict=True)], device=device)
             with autocast(device, first.precision):
                 output_MBK = stacked(weight_MP, buffers, feed.batch(rows_MB), key_M)
             loss_M = feed.loss(output_MBK.to(dtype), rows_MB)

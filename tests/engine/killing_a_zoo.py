@@ -90,6 +90,7 @@ def main(folder: Path) -> None:
                 done.append(kind)
                 print(f"kill {len(done)}: {kind}, {finished} shards done", flush=True)
         assert driver.wait() in (0, -signal.SIGKILL), "the driver failed by itself"
+    assert len(done) == KILLS, "the zoo was made before it was killed often enough"
     assert store.verify(str(killed)) == []
     for name in (store.MANIFEST, store.INDEX):
         assert (undisturbed / name).read_bytes() == (killed / name).read_bytes(), name

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from biasray import storage
-from biasray.engine.zoo import make_zoo
+from biasray.engine.zoo import claim, make_zoo, members_of
 from biasray.experiment import Compute
 from biasray.zoo import plan, store
 from biasray.zoo.member import Member
@@ -20,6 +20,7 @@ from biasray.zoo.spec import DigitZoo
 from tests.engine.cells import kill_a_worker
 from tests.zoo.members import DIGITS
 
+ABOUT = {"kind": "test"}
 COMPUTE = Compute(device="cpu", threads=1)
 DRIVER = """
 from tests.engine.test_make_zoo import make
@@ -33,7 +34,7 @@ def members(**changes: Any) -> tuple[Member, ...]:
 
 
 def make(folder: Path | str, chosen: tuple[Member, ...] | None = None, **callbacks: Any) -> dict[int, str]:
-    return make_zoo(chosen or members(), {"kind": "test"}, DIGITS, str(folder), COMPUTE, **callbacks)
+    return make_zoo(chosen or members(), ABOUT, DIGITS, str(folder), COMPUTE, **callbacks)
 
 
 def same_plan(undisturbed: Path, folder: Path) -> Path:
@@ -46,7 +47,11 @@ def same_plan(undisturbed: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
-    folder = tmp_path_factory.mktemp("zoo") / "undisturbed"
+    """Eight shards of two members."""
+    folder, chosen = tmp_path_factory.mktemp("zoo") / "undisturbed", members()
+    claim(str(folder), chosen, ABOUT)
+    speeds = [[plan.Speed("grouped", 2, plan.SECONDS / 2)]]
+    plan.freeze(str(folder), chosen, speeds, 1, {"device": "cpu", "threads": 1})
     assert make(folder) == {}
     return folder
 
@@ -62,6 +67,15 @@ def test_it_holds_every_member_and_leaves_no_scratch(undisturbed: Path) -> None:
     assert sorted(zoo.index["id"]) == sorted(m.id for m in members())
     assert store.verify(str(undisturbed)) == []
     assert not (undisturbed / "ray").exists()
+
+
+def test_it_is_read_as_a_ray_data_set(undisturbed: Path) -> None:
+    zoo = store.Zoo(str(undisturbed))
+    rows = {row["id"]: row for row in members_of(str(undisturbed)).take_all()}
+    last = zoo.index.iloc[-1]
+    assert sorted(rows) == sorted(zoo.index["id"])
+    assert rows[last["id"]]["level"] == last["level"]
+    assert rows[last["id"]]["weights"].tolist() == zoo.weights([last["id"]])[0].tolist()
 
 
 def test_workers_are_killed_and_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:

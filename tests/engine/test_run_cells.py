@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from biasray import cell, storage
-from biasray.engine import cells, sweep
+from biasray.engine import cells, fan_out, work
 from biasray.engine.cells import Status, run_cells
 from biasray.engine.work import LOST
 from biasray.experiment import Compute
@@ -53,7 +53,7 @@ def test_a_cell_that_fails_is_told_in_one_sentence_and_stops_no_other(tmp_path: 
 def test_a_cell_whose_worker_is_lost_too_often_is_told_in_one_sentence_and_stops_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "RETRIES", 0)
+    monkeypatch.setattr(fan_out, "RETRIES", 0)
     cells, killed = [make("erm", seed, epochs=60) for seed in (0, 1)], list[bool]()
 
     def kill(status: Status) -> None:
@@ -92,7 +92,7 @@ def test_images_that_memory_cannot_hold_are_put_on_disk_once_and_trained_on_all_
 ) -> None:
     vast = replace(DIGITS, checksum=uuid.uuid4().hex)  # a file of its own, whoever else tests on this machine
     kept = Path(tempfile.gettempdir(), f"biasray-{os.getuid()}", f"{vast.checksum}.images")
-    monkeypatch.setattr(sweep, "shared_memory", lambda: 1e6)
+    monkeypatch.setattr(work, "shared_memory", lambda: 1e6)
     monkeypatch.setattr(cells, "memory", lambda: 2e6)
     some = [make("lff", seed) for seed in range(number)]  # a single one is trained in this process
     with pytest.warns(UserWarning, match=r"The images of digits take 0\.0 GB and memory has room for 0\.0 GB"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from safetensors.torch import load_file
 
 from biasray.zoo import store
@@ -36,6 +37,22 @@ def test_it_is_listed_verified_and_exported(made: str, tmp_path: Path, capsys: p
     run("export", made, "--to", f"{tmp_path}/zoo.parquet")
     table = pd.read_parquet(tmp_path / "zoo.parquet")
     assert [len(row) for row in table["weights"]] == [49_562] * 8
+
+
+def test_references_on_a_uri_end_with_a_report_and_records(tmp_path: Path, local_ray: None) -> None:
+    few = ["--members", "4", "--images", "40", "--epochs", "1", "--batch", "8", "--networks", "digit-cnn"]
+    out, records = f"file://{tmp_path}/zoo", f"sqlite:///{tmp_path}/records.db"
+    for _ in range(2):  # the second finds all done, and records nothing twice
+        run("reference", *few, "--bias", "skin", "--groups", "brown", "dark", "--out", out, "--tracking", records)
+    assert "Gaps between groups" in (tmp_path / "zoo" / "report.html").read_text()
+    assert not (tmp_path / "zoo" / "ray").exists()
+    client = MlflowClient(records)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "biasray"]
+    runs = client.search_runs([experiment.experiment_id])
+    shards = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
+    assert (len(runs) - len(shards), sum(r.data.metrics["members"] for r in shards)) == (1, 4)
+    files = {f.path for f in client.list_artifacts(shards[0].info.run_id)}
+    assert {Path(name).suffix for name in files} == {".safetensors", ".parquet"}
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,29 @@ def test_members_that_are_not_finite_are_in_no_figure() -> None:
     assert "1 member was set aside" in zoo_page.render(table, [], ABOUT)
 
 
+def test_a_zoo_of_which_nothing_stayed_finite_has_a_page_that_says_so() -> None:
+    html = zoo_page.render(digits().assign(finite=False), [], ABOUT)
+    assert "40 members were set aside" in html
+    assert "strictly ordered" not in html
+
+
+def test_hyperparameters_are_not_mixed() -> None:
+    table = digits().assign(half="first", shuffled=np.arange(40) // 20 * 0.5, weight_decay=0.0)
+    assert {r.family for r in zoo_rows.rows(table, ["accuracy"])} == {"digit-cnn, shuffled 0.0", "digit-cnn, shuffled 0.5"}
+
+
+def test_a_figure_that_some_members_lack_is_the_mean_of_the_others() -> None:
+    table = digits()
+    table.loc[0, "colour_score"] = np.nan
+    first = zoo_rows.rows(table, ["colour_score"])[0]
+    assert (first.n, np.isfinite(first.value)) == (7, True)
+
+
+def test_too_few_members_say_nothing_of_a_trend() -> None:
+    (trend,) = zoo_rows.trends(faces(members=5))
+    assert (trend.interval.low, trend.interval.high) == (-1, 1)
+
+
 def test_the_gap_falls_with_the_share_of_the_group_whose_error_it_is() -> None:
     (trend,) = zoo_rows.trends(faces())
     assert (trend.gap, trend.share, trend.n) == ("age_mae, Male minus Female", "Male", 66)

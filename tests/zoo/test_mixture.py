@@ -125,7 +125,8 @@ def test_members_are_spread_evenly_and_draw_for_themselves() -> None:
     [
         ({"images": 10**6}, "with which every share can be had"),
         ({"side": 128}, "--side 8 to"),
-        ({"targets": ()}, "--targets one or more"),
+        ({"targets": ()}, "Give 1 or more --members, --targets"),
+        ({"side": 16}, "digit-cnn needs images of at least 24 x 24"),
         ({"bias": "race"}, "has no attribute 'race'"),
         ({"groups": ("Male", "Bird")}, "is not two values of 'gender'"),
     ],

@@ -50,7 +50,10 @@ def test_the_hash_is_of_the_members() -> None:
         ({"members": 8, "images": 100_000}, "--images must be 1 to"),
         ({"members": 8, "networks": ("digits",)}, "Unknown network 'digits'"),
         ({"members": 8, "levels": (-1.0,)}, "--levels are variances"),
-        ({"members": 8, "lr": (0.0,)}, "--lr above 0"),
+        ({"members": 8, "lr": (0.0,)}, "--lr and --brightest above 0"),
+        ({"members": 8, "lr": ()}, "--lr needs a value"),
+        ({"members": 8, "networks": ()}, "--networks needs a value"),
+        ({"members": 8, "levels": (float("nan"),)}, "--levels are variances"),
         ({"members": 48, "init": "shared", "jitter": "shared", "order": "shared"}, "would be the same model"),
     ],
 )

@@ -93,6 +93,36 @@ def test_a_damaged_file_is_named_with_its_shard(zoo: str, kind: str) -> None:
     assert problem.sentence.startswith(f"{file} is damaged")
 
 
+@pytest.mark.parametrize("content", [b"{", b"{}", b'{"files": {}}'])
+def test_a_damaged_mark_makes_its_shard_a_damaged_one(zoo: str, content: bytes) -> None:
+    storage.write(store.shard_file(zoo, 2, "json"), content)
+    assert "00002.json is damaged" in store.broken(zoo, 2)
+    assert [problem.shard for problem in store.verify(zoo)] == [2]
+
+
+@pytest.mark.parametrize("name", ["layouts/digit-cnn.json", store.MANIFEST, plan.PLAN])
+def test_what_belongs_to_no_shard_is_found_too(zoo: str, name: str) -> None:
+    storage.write(
+        f"{zoo}/{name}", storage.read(f"{zoo}/{name}").replace(b"digit-cnn", b"digit-cNn").replace(b"index", b"iNdex")
+    )
+    assert any(name in problem.sentence for problem in store.verify(zoo))
+
+
+def test_damaged_layouts_are_mended_when_the_zoo_is_finished_again(zoo: str) -> None:
+    before = storage.read(f"{zoo}/{store.MANIFEST}")
+    storage.write(f"{zoo}/layouts/digit-cnn.json", b"{}")
+    store.finish(zoo, 3)
+    assert store.verify(zoo) == []
+    assert storage.read(f"{zoo}/{store.MANIFEST}") == before
+
+
+def test_a_plan_that_lost_members_is_refused(zoo: str, members: list[Member]) -> None:
+    planned = storage.read_json(f"{zoo}/{plan.PLAN}")
+    storage.write_json(f"{zoo}/{plan.PLAN}", {**planned, "shards": planned["shards"][1:]})
+    with pytest.raises(ValueError, match=r"plan\.json does not hold all members"):
+        plan.read(zoo, members)
+
+
 def test_a_missing_shard_is_named(tmp_path: Path, members: list[Member]) -> None:
     out = make(tmp_path / "zoo", members, only=[0, 2])
     (problem,) = store.verify(out)

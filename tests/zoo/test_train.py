@@ -8,11 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from biasray import networks
+from biasray.networks.published import PUBLISHED
 from biasray.random import key, uniform
 from biasray.zoo import layout
 from biasray.zoo.digits import Coloured
 from biasray.zoo.member import Member
 from biasray.zoo.packing import Packed
+from biasray.zoo.stacked import stack
 from biasray.zoo.train import Trained, initial, order, train
 from tests.zoo.members import DIGITS, member
 
@@ -79,9 +81,11 @@ def test_members_trained_together_are_what_plain_torch_trains_one_by_one(network
 
 
 @pytest.mark.parametrize("packed", ["grouped", "batched"])
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_company_changes_no_bit_of_a_member(precision: str, packed: Packed) -> None:
-    members = [member(k, precision=precision, epochs=1) for k in range(8)]
+@pytest.mark.parametrize(
+    ("network", "precision"), [("digit-cnn", "float32"), ("digit-cnn", "bf16"), ("cnn", "bf16"), ("cnn-bn", "float32")]
+)
+def test_company_changes_no_bit_of_a_member(network: str, precision: str, packed: Packed) -> None:
+    members = [member(k, network=network, precision=precision, epochs=1, images=64) for k in range(8)]
     together = trained(members, packed)
     few = trained(members[2:5], packed)
     assert torch.equal(together.weight_MP[2:5], few.weight_MP)
@@ -128,6 +132,21 @@ def test_a_trained_row_is_a_network_that_predicts_what_its_figures_say() -> None
             return network(image_MBHWC[0].permute(0, 3, 1, 2))[None]
 
     assert feed.figures(predict)[0]["accuracy"] == pytest.approx(found.figures[0]["accuracy"], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_a_network_that_cannot_be_fused_is_the_network_of_its_row(name: str) -> None:
+    shape = (3, PUBLISHED[name].least, PUBLISHED[name].least)
+    network = networks.build(name, shape, 3).eval()
+    at = layout.of(network)
+    image_MBHWC = torch.rand(1, 2, *shape[1:], 3, generator=torch.Generator().manual_seed(0))
+    row_MP = at.row(network.state_dict())[None].detach()
+    buffers = {k: v for k, v in at.take(row_MP).items() if k in dict(network.named_buffers())}
+    stacked = stack(name, shape, 3, 1, "single")
+    with torch.no_grad():
+        torch.testing.assert_close(
+            stacked(row_MP[:, : at.trained], buffers, image_MBHWC)[0], network(image_MBHWC[0].permute(0, 3, 1, 2))
+        )
 
 
 def test_a_network_that_cannot_be_fused_trains_alone_and_again_the_same() -> None:
