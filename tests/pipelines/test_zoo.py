@@ -12,38 +12,19 @@ from biasray.zoo import store
 from pipelines.cli import parse
 from pipelines.zoo import Config, main
 
-SMALL = ["--members", "8", "--second-half", "0", "--images", "100", "--epochs", "1", "--batch", "32", "--tracking", "none"]
+FEW = ["--members", "4", "--images", "40", "--epochs", "1", "--batch", "8", "--networks", "digit-cnn"]
 
 
 def run(*words: str) -> None:
     main(parse(Config, words))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> str:
-    out = str(tmp_path_factory.mktemp("zoo") / "digits")
-    run("digits", *SMALL, "--out", out)
-    return out
-
-
-def test_it_is_listed_verified_and_exported(made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("list", made)
-    assert capsys.readouterr().out.count("high") == 2  # of four levels
-    run("verify", made)
-    assert "8 members, every checksum right" in capsys.readouterr().out
-    first = store.Zoo(made).index["id"][0]
-    run("export", made, "--member", first, "--to", f"{tmp_path}/one.safetensors")
-    assert sum(tensor.numel() for tensor in load_file(f"{tmp_path}/one.safetensors").values()) == 49_562
-    run("export", made, "--to", f"{tmp_path}/zoo.parquet")
-    table = pd.read_parquet(tmp_path / "zoo.parquet")
-    assert [len(row) for row in table["weights"]] == [49_562] * 8
-
-
-def test_references_on_a_uri_end_with_a_report_and_records(tmp_path: Path, local_ray: None) -> None:
-    few = ["--members", "4", "--images", "40", "--epochs", "1", "--batch", "8", "--networks", "digit-cnn"]
+def test_references_on_a_uri_are_reported_recorded_listed_verified_and_exported(
+    tmp_path: Path, local_ray: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, records = f"file://{tmp_path}/zoo", f"sqlite:///{tmp_path}/records.db"
     for _ in range(2):  # the second finds all done, and records nothing twice
-        run("reference", *few, "--bias", "skin", "--groups", "brown", "dark", "--out", out, "--tracking", records)
+        run("reference", *FEW, "--bias", "skin", "--groups", "brown", "dark", "--out", out, "--tracking", records)
     assert "Gaps between groups" in (tmp_path / "zoo" / "report.html").read_text()
     assert not (tmp_path / "zoo" / "ray").exists()
     client = MlflowClient(records)
@@ -53,6 +34,18 @@ def test_references_on_a_uri_end_with_a_report_and_records(tmp_path: Path, local
     assert (len(runs) - len(shards), sum(r.data.metrics["members"] for r in shards)) == (1, 4)
     files = {f.path for f in client.list_artifacts(shards[0].info.run_id)}
     assert {Path(name).suffix for name in files} == {".safetensors", ".parquet"}
+
+    capsys.readouterr()
+    run("list", out)
+    assert capsys.readouterr().out.count("digit-cnn") == 4  # a line for each share
+    run("verify", out)
+    assert "4 members, every checksum right" in capsys.readouterr().out
+    zoo = store.Zoo(out)
+    first = zoo.weights([zoo.index["id"][0]])[0]
+    run("export", out, "--member", zoo.index["id"][0], "--to", f"{tmp_path}/one.safetensors")
+    assert sum(tensor.numel() for tensor in load_file(f"{tmp_path}/one.safetensors").values()) == len(first)
+    run("export", out, "--to", f"{tmp_path}/zoo.parquet")
+    assert pd.read_parquet(tmp_path / "zoo.parquet")["weights"][0].tolist() == first.tolist()
 
 
 @pytest.mark.parametrize(
