@@ -13,6 +13,7 @@ from biasray.bias.task import Task, resolve
 from biasray.data.dataset import DataSet
 from biasray.loop import Select
 from biasray.predict import Precision
+from biasray.process import settle
 from biasray.recipe import Preset, Recipe
 
 Scale = Literal["smoke", "laptop", "paper"]
@@ -50,11 +51,10 @@ class Compute:
     """Go on with as few workers as this while machines are missing. Default: wait for all."""
 
     def start(self) -> torch.device:
-        """Set torch's threads and return the device; raises ValueError for one that is not there."""
-        if self.threads is not None:
-            if self.threads < 1:
-                raise ValueError(f"--threads must be at least 1, not {self.threads}.")
-            torch.set_num_threads(self.threads)
+        """Make this process ready and return the device; raises ValueError for one that is not there."""
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, not {self.threads}.")
+        settle(self.threads)
         try:
             device = torch.device(self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
         except RuntimeError:

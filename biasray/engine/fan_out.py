@@ -15,7 +15,6 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Tune's own would en
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with verbose=0 the old output is silent, the new one is not
 
 import ray
-import torch
 from ray import tune
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig
@@ -24,6 +23,7 @@ from biasray import storage
 from biasray.engine.board import SECONDS, Board, Seen
 from biasray.engine.cells import Status
 from biasray.engine.work import LOST, RETRIES, last_line
+from biasray.process import settle
 
 # A little of what the head alone has: whatever must outlive spot machines asks for it.
 HEAD = {"node:__internal_head__": 0.001}
@@ -87,7 +87,7 @@ class Worker(tune.Trainable):
 
     def setup(self, config: dict[str, Any], jobs: dict[int, Job], board: Any, threads: int) -> None:  # type: ignore[override]
         self.jobs, self.board = jobs, board
-        torch.set_num_threads(threads)
+        settle(threads)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         return True  # Tune has put it into self.config

@@ -7,7 +7,6 @@ checkpoint does not depend on the number of workers.
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer, get_device
@@ -15,6 +14,7 @@ from ray.train.torch import TorchTrainer, get_device
 from biasray import cell, storage
 from biasray.engine.board import Teller
 from biasray.engine.work import LOST, RETRIES, last_line
+from biasray.process import settle
 from biasray.world import Distributed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def train(work: "Work", progress: Teller) -> None:
 
 
 def _worker(config: dict[str, Any]) -> None:
-    torch.set_num_threads(config["threads"])
+    settle(config["threads"])
     work: Work = config["work"]
     dataset = work.shared.open()
     cell.run(work.experiment, dataset, work.folder, get_device(), config["progress"], work.save_seconds, Distributed())

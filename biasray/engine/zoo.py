@@ -22,6 +22,7 @@ from biasray.engine.fan_out import fan_out
 from biasray.engine.work import Shared, last_line, share
 from biasray.experiment import Compute
 from biasray.loop import Tick
+from biasray.process import settle
 from biasray.zoo import plan, spec, store
 from biasray.zoo.member import Member
 from biasray.zoo.train import Trained, train
@@ -138,7 +139,7 @@ def claim(out: str, members: Sequence[Member], about: Mapping[str, Any]) -> None
 
 
 def _measure(members: Sequence[Member], shared: Shared, where: torch.device, threads: int) -> list[plan.Speed]:
-    torch.set_num_threads(threads)
+    settle(threads)
     return plan.measure(members, shared.open(), where)
 
 
