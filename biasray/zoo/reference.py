@@ -23,7 +23,7 @@ MOST = 5000  # training images unless the user says otherwise
 @final
 @dataclass(frozen=True, kw_only=True)
 class ReferenceZoo:
-    """Age regressors and gender classifiers of faces, in which the share of a group varies.
+    """Age regressors or gender classifiers of faces, in which the share of a group varies.
 
     Two groups in steps of 10 %, as 2,200 = 4 networks x 11 shares x 50; or two and the others in steps of 25 %, and a third
     each, as 3,200 = 4 x 16 x 50. Each member draws images, initial weights, order and wrong labels of its own.
@@ -37,8 +37,8 @@ class ReferenceZoo:
     """Models, spread evenly over networks and shares. Default: from the scale."""
     networks: tuple[str, ...] = ("digit-cnn", "cnn", "cnn-bn")
     """Architectures; the paper has resnet18, efficientnet-b1, convnext-t and swin-t."""
-    targets: tuple[Target, ...] = ("age", "gender")
-    """What each predicts: age in years, gender, or both by one network."""
+    targets: tuple[Target, ...] = ("age",)
+    """What each predicts: age in years, gender, or both by one network, which learns age more slowly."""
     images: int | None = None
     """Training images of each member. Default: 5,000, or what every share can be had with."""
     side: int = 32
@@ -46,7 +46,7 @@ class ReferenceZoo:
     shuffled: float = 0.3
     """Each member has a share of wrong labels between 0 and this."""
     epochs: int = 6
-    batch: int = 64
+    batch: int = 16
     lr: float = 1e-3
     """Of Adam."""
 
