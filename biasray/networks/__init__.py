@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from biasray.networks.cnn import SmallCNN
-from biasray.networks.digit_cnn import DigitCNN
+from biasray.networks.ifbid import DigitCNN, GenderCNN
 from biasray.networks.mlp import MLP
 from biasray.networks.network import Network, Shape
 from biasray.networks.published import PUBLISHED, Published, imagenet
@@ -16,6 +16,7 @@ NETWORKS: Mapping[str, Callable[[Shape, int], Network]] = {
     "mlp": MLP,
     "digit-cnn": DigitCNN,
     "digit-cnn-wide": partial(DigitCNN, wide=True),
+    "gender-cnn": GenderCNN,
     "cnn": lambda shape, outputs: SmallCNN(shape, outputs, norm="group"),
     "cnn-bn": lambda shape, outputs: SmallCNN(shape, outputs, norm="batch"),
     **{name: partial(Published, name) for name in PUBLISHED},

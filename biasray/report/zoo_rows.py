@@ -89,7 +89,7 @@ def gaps(index: pd.DataFrame) -> dict[str, tuple[str, NDArray[np.float64]]]:
         if len(named) == 2:
             pairs = [(named[0], named[1], f"{error} {named[1]}")]
         else:
-            pairs = [(group, "all", error) for group in named[:2]]
+            pairs = [(group, "all", error) for group in named if group != "other"]
         for group, other, column in pairs:
             gap_M = (index[f"{error} {group}"] - index[column]).to_numpy(np.float64)
             found[f"{error}, {group} minus {other}"] = (f"share {group}", gap_M)

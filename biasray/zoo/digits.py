@@ -6,7 +6,7 @@ Axes: M member, N training image, T test image, B example, K digit, J colour, H 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self, final
+from typing import Any, Self, final
 
 import numpy as np
 import torch
@@ -17,11 +17,10 @@ from torch import Tensor
 from biasray.bias.colour import PALETTES
 from biasray.data.dataset import DataSet
 from biasray.random import key, normal, rng
-from biasray.zoo.member import Feed, Figures, Lesson, Predict, permuted
+from biasray.zoo.member import Feed, Figures, Half, Lesson, Predict, halve, permuted
 
 PALETTE_J3 = torch.from_numpy(PALETTES["kim"])
 LEVELS = {0.02: "very high", 0.03: "high", 0.04: "low", 0.05: "very low"}
-Half = Literal["first", "second"]
 TESTED = 500  # test images at a time
 SCORED = 1000  # test images of the colour score
 
@@ -60,9 +59,7 @@ class Coloured(Lesson):
 def rows(dataset: DataSet, half: Half) -> NDArray[np.int64]:
     """Rows of the data set that belong to a half of its training and validation images."""
     examples = dataset.examples.assign(row=np.arange(len(dataset.examples)))
-    row_I = examples[examples["split"] != "test"].sort_values("id")["row"].to_numpy()
-    first = len(row_I) // 2
-    return row_I[:first] if half == "first" else row_I[first:]
+    return halve(examples[examples["split"] != "test"], half)["row"].to_numpy()
 
 
 def chosen(lesson: Coloured, seed: int, dataset: DataSet) -> NDArray[np.int64]:

@@ -16,12 +16,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from biasray import networks
 from biasray.bias.cells import group_ratio
 from biasray.data.dataset import DataSet
 from biasray.random import rng
-from biasray.zoo.member import Feed, Figures, Lesson, Predict, permuted
+from biasray.recipe import Recipe
+from biasray.zoo.member import Feed, Figures, Half, Lesson, Predict, halve, permuted
+from biasray.zoo.stacked import sketch
 
 Target = Literal["age", "gender"]
+Shares = tuple[tuple[str, float], ...]
 MIDDLE, SPREAD = 35.0, 20.0  # years: ages are learnt as (age - middle) / spread
 OUTPUTS: dict[Target, int] = {"age": 1, "gender": 2}
 OTHER = "other"
@@ -33,7 +37,7 @@ GROUPED = ("gender", "race")  # attributes by whose values errors are told
 @dataclass(frozen=True, kw_only=True)
 class Mixture(Lesson):
     attribute: str
-    shares: tuple[tuple[str, float], ...]
+    shares: Shares
     """Of the attribute's values among the training images; 'other' stands for those that are not named."""
     subset: int
     """Members with the same number and shares are trained on the same images."""
@@ -42,6 +46,8 @@ class Mixture(Lesson):
     targets: tuple[Target, ...]
     side: int
     """Pixels a side, to which images are averaged down."""
+    half: Half | None = None
+    """Of the training split; None is all of it."""
 
     @property
     def outputs(self) -> int:
@@ -51,7 +57,8 @@ class Mixture(Lesson):
         shares = {f"share {value}": share for value, share in self.shares}
         bias = ", ".join(f"{value} {share:g}" for value, share in self.shares)
         own = {"subset": self.subset, "shuffled": self.shuffled, "targets": " and ".join(self.targets), "side": self.side}
-        return {"attribute": self.attribute, "level": self.shares[0][1], "bias": bias, **shares, **own}
+        halves = {"half": self.half} if self.half else {}
+        return {"attribute": self.attribute, "level": self.shares[0][1], "bias": bias, **shares, **own, **halves}
 
     @classmethod
     def feed(
@@ -83,12 +90,40 @@ def _middle(text: str) -> float:
     raise ValueError(f"'{text}' is no age: give years, such as 31, or bins, such as 30-39 or 'more than 70'.")
 
 
+def candidates(dataset: DataSet, attribute: str, shares: Shares, half: Half | None = None) -> pd.DataFrame:
+    """The training images, or a half of them, in the order of the table; `row` in it, and `bias`, the place of their group."""
+    train = dataset.examples.assign(row=np.arange(len(dataset.examples)))
+    train = train[train["split"] == "train"]
+    if half:
+        train = halve(train, half).sort_values("row")
+    return train.reset_index(drop=True).assign(bias=groups(train[attribute], [value for value, _ in shares]))
+
+
+def most(dataset: DataSet, attribute: str, shares: Shares, half: Half | None = None) -> int:
+    """Training images that can be had with these shares."""
+    bias = candidates(dataset, attribute, shares, half)["bias"]
+    return min(int((bias == k).sum() / share + 1e-9) for k, (_, share) in enumerate(shares) if share > 0)
+
+
+def check(dataset: DataSet, targets: Sequence[Target], names: Sequence[str], side: int, recipe: Recipe, epochs: int) -> None:
+    """Raises ValueError for faces without what is to be learnt, and for settings that make no member."""
+    if missing := [name for name in ("age", "gender") if name not in dataset.attributes]:
+        raise ValueError(f"{dataset.name} has no attribute '{missing[0]}', which members need; give --data data/fairface.")
+    if not targets or not names:
+        raise ValueError("--targets and --networks need a value or several.")
+    if min(epochs, recipe.batch) < 1 or not recipe.lr > 0 or not 8 <= side <= min(dataset.shape[1:]):
+        raise ValueError(f"--epochs and --batch must be 1 or more, --lr above 0 and --side 8 to {min(dataset.shape[1:])}.")
+    years(dataset.examples["age"])
+    if len(genders := dataset.examples["gender"].unique()) != 2:
+        raise ValueError(f"Members need two values of 'gender'; {dataset.name} has {', '.join(map(str, genders))}.")
+    for network in names:
+        networks.check(network)
+        sketch(network, (dataset.shape[0], side, side), sum(OUTPUTS[target] for target in targets))
+
+
 def chosen(lesson: Mixture, seed: int, dataset: DataSet) -> NDArray[np.int64]:
     """(N,) rows of the training split with the lesson's shares, in the order of the table."""
-    train = dataset.examples.assign(row=np.arange(len(dataset.examples)))
-    train = train[train["split"] == "train"].reset_index(drop=True)
-    values = [value for value, _ in lesson.shares]
-    train = train.assign(bias=groups(train[lesson.attribute], values))
+    train = candidates(dataset, lesson.attribute, lesson.shares, lesson.half)
     shares = {k: share for k, (_, share) in enumerate(lesson.shares)}
     drawn = rng(seed, "subset", lesson.subset, lesson.shares)
     return group_ratio(train, shares, lesson.images, drawn)["row"].to_numpy()

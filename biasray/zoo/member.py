@@ -7,9 +7,10 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self, final
+from typing import Any, Literal, NamedTuple, Self, final
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,6 +23,7 @@ from biasray.recipe import Recipe
 
 RESULTS = 1  # raised by hand when the training of members changes results
 
+Half = Literal["first", "second"]  # of the training images: members of different halves share none
 Predict = Callable[[Tensor], Tensor]  # image (M, B, H, W, C) -> output (M, B, K), float32 or float64
 Figures = dict[str, float | list[float]]
 
@@ -113,6 +115,13 @@ class Member:
         recipe = {name: getattr(self.recipe, name) for name in ("optimiser", "lr", "weight_decay", "batch", "schedule")}
         own = {name: getattr(self, name) for name in ("network", "epochs", "precision", "seed", "init", "order")}
         return {"id": self.id, **self.lesson.describe(), "images": self.lesson.images, **own, **recipe, "data": self.data}
+
+
+def halve(examples: pd.DataFrame, half: Half) -> pd.DataFrame:
+    """A half of these images, in the order of their ids."""
+    ordered = examples.sort_values("id")
+    first = len(ordered) // 2
+    return ordered[:first] if half == "first" else ordered[first:]
 
 
 def permuted(n: int, share: float, drawn: np.random.Generator) -> NDArray[np.int64]:

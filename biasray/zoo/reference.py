@@ -4,18 +4,13 @@ from dataclasses import dataclass
 from itertools import cycle, product
 from typing import final
 
-import numpy as np
-
-from biasray import networks
 from biasray.data.dataset import DataSet
 from biasray.predict import Precision
 from biasray.random import rng
 from biasray.recipe import Recipe
-from biasray.zoo.faces import OTHER, OUTPUTS, Mixture, Target, groups, years
+from biasray.zoo.faces import OTHER, Mixture, Shares, Target, check, most
 from biasray.zoo.member import Member
-from biasray.zoo.stacked import sketch
 
-Shares = tuple[tuple[str, float], ...]
 NAMED = {"gender": ("Male", "Female"), "race": ("Black", "East Asian")}
 MOST = 5000  # training images unless the user says otherwise
 
@@ -68,26 +63,15 @@ class ReferenceZoo:
     def expand(self, dataset: DataSet, precision: Precision, seed: int) -> tuple[Member, ...]:
         """The members. Raises ValueError for what makes no zoo, or what the data cannot give."""
         assert self.members is not None
-        if missing := [name for name in ("age", "gender") if name not in dataset.attributes]:
-            raise ValueError(
-                f"{dataset.name} has no attribute '{missing[0]}', which references need; give --data data/fairface."
-            )
-        if self.members < 1 or not self.targets or not self.networks or not 0 <= self.shuffled <= 1:
-            raise ValueError("Give 1 or more --members, --targets and --networks, and --shuffled a share from 0 to 1.")
-        if min(self.epochs, self.batch) < 1 or not self.lr > 0 or not 8 <= self.side <= min(dataset.shape[1:]):
-            raise ValueError(f"--epochs and --batch must be 1 or more, --lr above 0 and --side 8 to {min(dataset.shape[1:])}.")
-        years(dataset.examples["age"])
-        if len(genders := dataset.examples["gender"].unique()) != 2:
-            raise ValueError(f"References need two values of 'gender'; {dataset.name} has {', '.join(map(str, genders))}.")
-        outputs = sum(OUTPUTS[target] for target in self.targets)
-        for network in self.networks:
-            networks.check(network)
-            sketch(network, (dataset.shape[0], self.side, self.side), outputs)
+        recipe = Recipe(lr=self.lr, batch=self.batch)
+        check(dataset, self.targets, self.networks, self.side, recipe, self.epochs)
+        if self.members < 1 or not 0 <= self.shuffled <= 1:
+            raise ValueError("Give 1 or more --members, and --shuffled a share from 0 to 1.")
         mixtures = self.mixtures(dataset)
-        most = min(self.most(dataset, shares) for shares in mixtures)
-        images = min(MOST, most) if self.images is None else self.images
-        if not 1 <= images <= most:
-            raise ValueError(f"--images must be 1 to {most:,}, with which every share can be had, not {images:,}.")
+        there = min(most(dataset, self.bias, shares) for shares in mixtures)
+        images = min(MOST, there) if self.images is None else self.images
+        if not 1 <= images <= there:
+            raise ValueError(f"--images must be 1 to {there:,}, with which every share can be had, not {images:,}.")
         return tuple(
             Member(
                 lesson=Mixture(
@@ -102,7 +86,7 @@ class ReferenceZoo:
                 data=dataset.checksum,
                 network=network,
                 shape=(dataset.shape[0], self.side, self.side),
-                recipe=Recipe(lr=self.lr, batch=self.batch),
+                recipe=recipe,
                 epochs=self.epochs,
                 precision=precision,
                 seed=seed,
@@ -111,9 +95,3 @@ class ReferenceZoo:
             )
             for number, (network, shares) in zip(range(self.members), cycle(product(self.networks, mixtures)), strict=False)
         )
-
-    def most(self, dataset: DataSet, shares: Shares) -> int:
-        """Training images that can be had with these shares."""
-        train = dataset.examples[dataset.examples["split"] == "train"]
-        n_G = np.bincount(groups(train[self.bias], [value for value, _ in shares]), minlength=len(shares))
-        return min(int(n / share + 1e-9) for n, (_, share) in zip(n_G, shares, strict=True) if share > 0)

@@ -10,8 +10,8 @@ from biasray import networks, storage
 from biasray.data.dataset import DataSet
 from biasray.predict import Precision
 from biasray.recipe import Recipe
-from biasray.zoo.digits import LEVELS, Coloured, Half, rows
-from biasray.zoo.member import Member
+from biasray.zoo.digits import LEVELS, Coloured, rows
+from biasray.zoo.member import Half, Member
 from biasray.zoo.stacked import sketch
 
 Shared = Literal["shared", "split", "independent"]  # by all members, by those of a half, by none

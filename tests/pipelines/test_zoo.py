@@ -57,6 +57,8 @@ def test_references_on_a_uri_are_reported_recorded_listed_verified_and_exported(
         (["reference", "--data", "digits"], "digits has no attribute 'gender' for --bias"),
         (["reference", "--data", "drawn-faces", "--bias", "race"], "drawn-faces has no attribute 'race' for --bias"),
         (["reference", "--bias", "skin"], "is not two values of 'skin'"),
+        (["gender", "--data", "digits"], "digits has no attribute 'age'"),
+        (["gender", "--data", "drawn-faces"], "drawn-faces has no attribute 'race' for --bias"),
         (["list", "nowhere"], "nowhere holds no zoo"),
         (["verify", "nowhere"], "nowhere holds no zoo"),
         (["digits", "--shuffled", "2"], "--shuffled are shares from 0 to 1"),

@@ -98,7 +98,8 @@ def test_each_image_comes_with_its_own_labels() -> None:
 
 
 def test_members_learn_what_they_are_shown() -> None:
-    zoo = ReferenceZoo(members=2, networks=("digit-cnn",), images=60, epochs=60, batch=12, lr=3e-3, shuffled=0.0)
+    few = {"members": 2, "networks": ("digit-cnn",), "targets": ("age", "gender"), "images": 60, "batch": 12}
+    zoo = ReferenceZoo(**few, epochs=60, lr=3e-3, shuffled=0.0)
     torch.set_num_threads(1)
     loss_ME = train(zoo.expand(FACES, "float32", 0), FACES, "grouped", CPU, test=False).loss_ME
     assert (loss_ME[:, -1] < 0.6 * loss_ME[:, 0]).all()
@@ -125,7 +126,8 @@ def test_members_are_spread_evenly_and_draw_for_themselves() -> None:
     [
         ({"images": 10**6}, "with which every share can be had"),
         ({"side": 128}, "--side 8 to"),
-        ({"targets": ()}, "Give 1 or more --members, --targets"),
+        ({"targets": ()}, "--targets and --networks need a value"),
+        ({"shuffled": 2.0}, "--shuffled a share from 0 to 1"),
         ({"side": 16}, "digit-cnn needs images of at least 24 x 24"),
         ({"bias": "race"}, "has no attribute 'race'"),
         ({"groups": ("Male", "Bird")}, "is not two values of 'gender'"),
