@@ -91,6 +91,7 @@ def _table(found: list[zoo_rows.Row], chosen: list[str]) -> list[dict[str, Any]]
 
 def _trend(trend: zoo_rows.Trend) -> dict[str, str]:
     scale = 1.0 if trend.gap.startswith("age") else 100.0
+    rho, low, high = trend.guess
     return {
         "family": trend.family,
         "gap": trend.gap.replace("_", " "),
@@ -99,6 +100,7 @@ def _trend(trend: zoo_rows.Trend) -> dict[str, str]:
         "interval": f"{trend.interval.low:.3f} to {trend.interval.high:.3f}",
         "low": f"{scale * trend.low_end:.2f} ({_span(trend.low, scale)})",
         "high": f"{scale * trend.high_end:.2f} ({_span(trend.high, scale)})",
+        "guess": f"{rho:.3f}; {scale * low:.2f} and {scale * high:.2f}",
         "n": f"{trend.n:,}",
     }
 

@@ -42,19 +42,22 @@ def levels(index: pd.DataFrame, figure: str, label: str, scale: float) -> str:
 def shares(index: pd.DataFrame) -> str:
     """Every gap of every member against the share that drives it, with the mean at each share."""
     index = index[index["finite"]]
-    names = list(gaps(index))
+    names, guesses = list(gaps(index)), gaps(index, "guess_")
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(8, 3.0 * -(-len(names) // 2)), layout="constrained")
         panels = drawing.subplots(-(-len(names) // 2), 2, squeeze=False).flatten()
         for axes, name in zip(panels, names, strict=False):
+            years = name.startswith("age")
             for k, (family, table) in enumerate(families(index)):
                 share, gap_M = gaps(table)[name]
-                years = name.startswith("age")
                 axes.plot(
                     100 * table[share], gap_M * (1 if years else 100), ".", color=COLOURS[k % len(COLOURS)], ms=4, alpha=0.5
                 )
                 mean = pd.Series(gap_M * (1 if years else 100)).groupby(table[share].to_numpy()).mean()
                 axes.plot(100 * mean.index, mean, color=COLOURS[k % len(COLOURS)], lw=1.6, label=family)
+            share, guess_M = guesses[name]
+            mean = pd.Series(guess_M * (1 if years else 100)).groupby(index[share].to_numpy()).mean()
+            axes.plot(100 * mean.index, mean, "--", color="#666666", lw=1.2, label="a constant guess")
             axes.axhline(0, color="#888888", lw=0.8)
             axes.set_xlabel(f"{share}, %")
             axes.set_ylabel("gap, years of error" if years else "gap, error in points")

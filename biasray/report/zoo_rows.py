@@ -1,7 +1,7 @@
 """From the index of a zoo to figures by level of bias, each with its interval over members and its n."""
 
 import itertools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ class Trend(NamedTuple):
     low: Interval
     high_end: float
     high: Interval
+    guess: tuple[float, float, float]  # the control: of a constant guess Spearman and both ends
     n: int
 
 
@@ -75,23 +76,24 @@ def rows(index: pd.DataFrame, figures: list[str]) -> list[Row]:
     return found
 
 
-def gaps(index: pd.DataFrame) -> dict[str, tuple[str, NDArray[np.float64]]]:
+def gaps(index: pd.DataFrame, of: Literal["", "guess_"] = "") -> dict[str, tuple[str, NDArray[np.float64]]]:
     """Gaps of a reference set by name: the column of the share that drives each, and the gap of every member.
 
     Of two groups the error of the first minus that of the second, else of each group minus that of all, as in the audit.
+    With 'guess_' of the constant guesses that stand beside the members as a control.
     """
     shares = [name for name in index if name.startswith("share ")]
     named = [name.removeprefix("share ") for name in shares]
     found = {}
     for error in ("age_mae", "gender_error"):
-        if error not in index:
+        if of + error not in index:
             continue
         if len(named) == 2:
-            pairs = [(named[0], named[1], f"{error} {named[1]}")]
+            pairs = [(named[0], named[1], f" {named[1]}")]
         else:
-            pairs = [(group, "all", error) for group in named if group != "other"]
+            pairs = [(group, "all", "") for group in named if group != "other"]
         for group, other, column in pairs:
-            gap_M = (index[f"{error} {group}"] - index[column]).to_numpy(np.float64)
+            gap_M = (index[f"{of}{error} {group}"] - index[f"{of}{error}{column}"]).to_numpy(np.float64)
             found[f"{error}, {group} minus {other}"] = (f"share {group}", gap_M)
     return found
 
@@ -101,6 +103,7 @@ def trends(index: pd.DataFrame) -> list[Trend]:
     index = index[index["finite"]]
     found = []
     for family, table in [*families(index), *([("all", index)] if len(families(index)) > 1 else [])]:
+        guesses = gaps(table, "guess_")
         for gap, (share, gap_M) in gaps(table).items():
             share_M = table[share].to_numpy(np.float64)
             drawn = rng("trend", family, gap)
@@ -109,12 +112,19 @@ def trends(index: pd.DataFrame) -> list[Trend]:
             if len(gap_M) >= FEWEST:
                 resampled_R = [_spearman(share_M[row_M], gap_M[row_M]) for row_M in rows_RM]
                 interval = Interval(*np.nanquantile(resampled_R, [0.025, 0.975]).tolist())
-            ends = [gap_M[share_M == end] for end in (share_M.min(), share_M.max())]
-            (low_S, high_S), value = ends, _spearman(share_M, gap_M)
+            (low_S, high_S), value = _ends(share_M, gap_M), _spearman(share_M, gap_M)
+            guess_M = guesses[gap][1]
+            guess_low_S, guess_high_S = _ends(share_M, guess_M)
+            guess = _spearman(share_M, guess_M), float(guess_low_S.mean()), float(guess_high_S.mean())
             low, high = over_seeds(low_S), over_seeds(high_S)
             means = float(low_S.mean()), low, float(high_S.mean()), high
-            found.append(Trend(family, gap, share.removeprefix("share "), value, interval, *means, len(gap_M)))
+            found.append(Trend(family, gap, share.removeprefix("share "), value, interval, *means, guess, len(gap_M)))
     return found
+
+
+def _ends(share_M: NDArray[np.float64], gap_M: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gaps at the lowest and at the highest share."""
+    return gap_M[share_M == share_M.min()], gap_M[share_M == share_M.max()]
 
 
 def _spearman(x_M: NDArray[np.float64], y_M: NDArray[np.float64]) -> float:

@@ -182,7 +182,10 @@ class _Feed(Feed):
         return loss_M
 
     def figures(self, predict: Predict) -> list[Figures]:
-        """Mean absolute error of the age in years and error rate of the gender: of all, and of each group."""
+        """Mean absolute error of the age in years and error rate of the gender: of all, and of each group.
+
+        As a control, 'guess_' the same of a constant: the mean age and the commoner gender of a member's training labels.
+        """
         members = len(self.place_MN)
         parts = [
             self.outputs(predict(self.floats(part).expand(members, -1, -1, -1, -1))) for part in self.test_THWC.split(TESTED)
@@ -190,10 +193,14 @@ class _Feed(Feed):
         errors: dict[str, NDArray[np.float64]] = {}
         if "age" in self.targets:
             age_MT = torch.cat([age for age, _ in parts if age is not None], 1).cpu().double().numpy()
+            mean_M1 = self.age_MN.double().mean(1, keepdim=True).cpu().numpy()
             errors["age_mae"] = np.abs(age_MT - self.test_age_T)
+            errors["guess_age_mae"] = np.abs(mean_M1 - self.test_age_T)
         if "gender" in self.targets:
             guess_MT = torch.cat([logits.argmax(2) for _, logits in parts if logits is not None], 1).cpu().numpy()
+            commoner_M1 = (self.gender_MN.double().mean(1, keepdim=True) > 0.5).cpu().numpy()
             errors["gender_error"] = (guess_MT != self.test_gender_T).astype(np.float64)
+            errors["guess_gender_error"] = (commoner_M1 != self.test_gender_T).astype(np.float64)
         found: list[Figures] = [{} for _ in range(members)]
         masks = {"": np.ones(len(self.test), bool)}
         for attribute in dict.fromkeys((*GROUPED, self.attribute)):

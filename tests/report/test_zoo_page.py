@@ -33,7 +33,8 @@ def faces(slope: float = -3.0, members: int = 66) -> pd.DataFrame:
     )
     male, female = 8 + slope * share + random.normal(0, 0.3, members), 8 + random.normal(0, 0.3, members)
     errors = {"age_mae": (male + female) / 2, "age_mae Male": male, "age_mae Female": female}
-    return table.assign(attribute="gender", targets="age", shuffled=0.1, **errors, **COMMON)
+    guess = {"guess_age_mae": 9.0, "guess_age_mae Male": 9.5 - share, "guess_age_mae Female": 8.5}
+    return table.assign(attribute="gender", targets="age", shuffled=0.1, **errors, **guess, **COMMON)
 
 
 def test_means_and_their_order_by_family_and_level() -> None:
@@ -86,16 +87,13 @@ def test_the_gap_falls_with_the_share_of_the_group_whose_error_it_is() -> None:
     assert trend.spearman < -0.9
     assert trend.interval.low <= trend.spearman <= trend.interval.high < -0.8
     assert trend.low.low > trend.high.high  # the ends are apart
+    assert trend.guess == pytest.approx((-1, 1, 0))
     (none,) = zoo_rows.trends(faces(slope=0.0))
     assert none.interval.low < 0 < none.interval.high
 
 
 def test_of_three_groups_each_is_held_against_all() -> None:
-    table = (
-        faces()
-        .rename(columns={"share Female": "share Asian", "age_mae Female": "age_mae Asian"})
-        .assign(**{"share other": 0.2})
-    )
+    table = faces().rename(columns=lambda name: name.replace("Female", "Asian")).assign(**{"share other": 0.2})
     assert list(zoo_rows.gaps(table)) == ["age_mae, Male minus all", "age_mae, Asian minus all"]
 
 
