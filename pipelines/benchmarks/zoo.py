@@ -23,6 +23,7 @@ from biasray.engine.fan_out import fan_out
 from biasray.engine.zoo import make_zoo
 from biasray.experiment import Compute, fast_precision
 from biasray.predict import Precision, autocast
+from biasray.process import settle
 from biasray.zoo.spec import DigitZoo
 from pipelines.cli import about, run
 
@@ -45,7 +46,7 @@ class Config:
 
 
 def main(config: Config) -> dict[str, Any]:
-    torch.set_num_threads(1)
+    settle(1)  # the bare loop keeps its memory too
     connect()
     cores = int(ray.cluster_resources()["CPU"])
     precision = fast_precision("digit-cnn", CPU)
