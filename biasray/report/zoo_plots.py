@@ -45,7 +45,7 @@ def shares(index: pd.DataFrame) -> str:
     names, guesses = list(gaps(index)), gaps(index, "guess_")
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(8, 3.0 * -(-len(names) // 2)), layout="constrained")
-        panels = drawing.subplots(-(-len(names) // 2), 2, squeeze=False).flatten()
+        panels = drawing.subplots(-(-len(names) // 2), min(2, len(names)), squeeze=False).flatten()
         for axes, name in zip(panels, names, strict=False):
             years = name.startswith("age")
             for k, (family, table) in enumerate(families(index)):
