@@ -40,10 +40,10 @@ class ReferenceZoo:
     """Pixels a side, to which images are averaged down."""
     shuffled: float = 0.3
     """Each member has a share of wrong labels between 0 and this."""
-    epochs: int = 6
+    epochs: int = 12
     batch: int = 16
     lr: float = 1e-3
-    """Of Adam."""
+    """Of Adam, at first; it falls to 0 as a cosine."""
 
     def mixtures(self, dataset: DataSet) -> list[Shares]:
         """The shares of the groups, from none of the first to nothing else."""
@@ -63,7 +63,7 @@ class ReferenceZoo:
     def expand(self, dataset: DataSet, precision: Precision, seed: int) -> tuple[Member, ...]:
         """The members. Raises ValueError for what makes no zoo, or what the data cannot give."""
         assert self.members is not None
-        recipe = Recipe(lr=self.lr, batch=self.batch)
+        recipe = Recipe(lr=self.lr, batch=self.batch, schedule="cosine")
         check(dataset, self.targets, self.networks, self.side, recipe, self.epochs)
         if self.members < 1 or not 0 <= self.shuffled <= 1:
             raise ValueError("Give 1 or more --members, and --shuffled a share from 0 to 1.")

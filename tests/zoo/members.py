@@ -28,7 +28,12 @@ def member(number: int = 0, **changes: Any) -> Member:
     """One of several that differ in all that members of one program may differ in."""
     drawn: dict[str, Any] = {"jitter": number, "half": "first", "subset": number, "shuffled": 0.1 * number}
     lesson = Coloured(images=100, variance=list(LEVELS)[number % 4], brightest=255.0, **drawn)
-    rates = {"lr": 1e-3 * (1 + number), "weight_decay": 0.01 * number, "batch": 32}
+    rates = {
+        "lr": 1e-3 * (1 + number),
+        "weight_decay": 0.01 * number,
+        "batch": 32,
+        "schedule": ["constant", "cosine"][number % 2],
+    }
     fields: dict[str, Any] = {
         "lesson": dataclasses.replace(lesson, **{k: changes.pop(k) for k in list(changes) if hasattr(lesson, k)}),
         "data": DIGITS.checksum, "network": "digit-cnn", "shape": (3, 28, 28),

@@ -55,6 +55,8 @@ def by_plain_torch(one: Member) -> Tensor:
             setattr(network.get_submodule(parent), last, KeyedDropout(found.p, number))
     feed = Coloured.feed([one.lesson], [one.seed], DIGITS, CPU, torch.float64)
     optimiser = torch.optim.Adam(network.parameters(), one.recipe.lr, weight_decay=one.recipe.weight_decay)
+    steps = one.epochs * -(-one.lesson.images // one.recipe.batch)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     step = 0
     for epoch in range(one.epochs):
         for rows_B in order([one], epoch)[0].split(one.recipe.batch):
@@ -66,6 +68,8 @@ def by_plain_torch(one: Member) -> Tensor:
             optimiser.zero_grad()
             F.cross_entropy(network(image_BCHW), target_B).backward()
             optimiser.step()
+            if one.recipe.schedule == "cosine":
+                falling.step()
             step += 1
     return at.row(network.state_dict()).detach()
 
