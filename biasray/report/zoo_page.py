@@ -1,5 +1,6 @@
 """One self-contained page about a zoo."""
 
+from math import isnan
 from typing import Any
 
 import pandas as pd
@@ -96,13 +97,17 @@ def _trend(trend: zoo_rows.Trend) -> dict[str, str]:
         "family": trend.family,
         "gap": trend.gap.replace("_", " "),
         "share": trend.share,
-        "spearman": f"{trend.spearman:.3f}",
+        "spearman": _rho(trend.spearman),
         "interval": f"{trend.interval.low:.3f} to {trend.interval.high:.3f}",
         "low": f"{scale * trend.low_end:.2f} ({_span(trend.low, scale)})",
         "high": f"{scale * trend.high_end:.2f} ({_span(trend.high, scale)})",
-        "guess": f"{rho:.3f}; {scale * low:.2f} and {scale * high:.2f}",
+        "guess": f"{_rho(rho)}; {scale * low:.2f} and {scale * high:.2f}",
         "n": f"{trend.n:,}",
     }
+
+
+def _rho(value: float) -> str:
+    return "none" if isnan(value) else f"{value:.3f}"
 
 
 def _limits(index: pd.DataFrame) -> list[str]:
