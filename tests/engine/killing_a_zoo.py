@@ -33,7 +33,7 @@ def members() -> tuple[Member, ...]:
 
 def drive(folder: str) -> None:
     """Make the zoo on a cluster of two nodes beside the driver's."""
-    soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 10}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": soon})
     for _ in range(2):
         cluster.add_node(num_cpus=1)
