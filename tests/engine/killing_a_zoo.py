@@ -40,6 +40,8 @@ def drive(folder: str) -> None:
     ray.init(address=cluster.address, log_to_driver=False)
     failed = make_zoo(members(), {"kind": "killed"}, DIGITS, folder, Compute(device="cpu", threads=1))
     assert not failed, failed
+    ray.shutdown()
+    cluster.shutdown()
 
 
 def children(driver: psutil.Process, called: str) -> list[psutil.Process]:
