@@ -16,13 +16,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from biasray import networks
 from biasray.bias.cells import group_ratio
 from biasray.data.dataset import DataSet
 from biasray.random import rng
-from biasray.recipe import Recipe
 from biasray.zoo.member import Feed, Figures, Half, Lesson, Predict, halve, permuted
-from biasray.zoo.stacked import sketch
 
 Target = Literal["age", "gender"]
 Shares = tuple[tuple[str, float], ...]
@@ -103,22 +100,6 @@ def most(dataset: DataSet, attribute: str, shares: Shares, half: Half | None = N
     """Training images that can be had with these shares."""
     bias = candidates(dataset, attribute, shares, half)["bias"]
     return min(int((bias == k).sum() / share + 1e-9) for k, (_, share) in enumerate(shares) if share > 0)
-
-
-def check(dataset: DataSet, targets: Sequence[Target], names: Sequence[str], side: int, recipe: Recipe, epochs: int) -> None:
-    """Raises ValueError for faces without what is to be learnt, and for settings that make no member."""
-    if missing := [name for name in ("age", "gender") if name not in dataset.attributes]:
-        raise ValueError(f"{dataset.name} has no attribute '{missing[0]}', which members need; give --data data/fairface.")
-    if not targets or not names:
-        raise ValueError("--targets and --networks need a value or several.")
-    if min(epochs, recipe.batch) < 1 or not recipe.lr > 0 or not 8 <= side <= min(dataset.shape[1:]):
-        raise ValueError(f"--epochs and --batch must be 1 or more, --lr above 0 and --side 8 to {min(dataset.shape[1:])}.")
-    years(dataset.examples["age"])
-    if len(genders := dataset.examples["gender"].unique()) != 2:
-        raise ValueError(f"Members need two values of 'gender'; {dataset.name} has {', '.join(map(str, genders))}.")
-    for network in names:
-        networks.check(network)
-        sketch(network, (dataset.shape[0], side, side), sum(OUTPUTS[target] for target in targets))
 
 
 def chosen(lesson: Mixture, seed: int, dataset: DataSet) -> NDArray[np.int64]:
