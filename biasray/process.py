@@ -1,6 +1,7 @@
-"""What a process that trains sets for itself: torch's threads, and that it keeps the memory it has freed."""
+"""What a process that trains sets for itself, and takes: torch's threads, and memory."""
 
 import ctypes
+from pathlib import Path
 
 import torch
 
@@ -19,3 +20,16 @@ def settle(threads: int | None) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt and mallopt(M_MMAP_THRESHOLD, KEPT):
         mallopt(M_TRIM_THRESHOLD, KEPT)
+
+
+def own_memory() -> int:
+    """Bytes of memory that this process had to itself when it took most: files and what others share do not count.
+
+    0 on a system that does not tell.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    said = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    peak, files, shared = (1024 * int(said[name].removesuffix("kB")) for name in ("VmHWM", "RssFile", "RssShmem"))
+    return peak - files - shared

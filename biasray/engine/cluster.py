@@ -5,6 +5,7 @@ import os
 import socket
 import tempfile
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -106,19 +107,27 @@ def shared_memory() -> float:
     return min((node["Resources"].get("object_store_memory", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
 
 
-def refuse_too_much(workers: int, each: dict[str, float]) -> None:
+def room(each: Mapping[str, float]) -> int:
+    """Workers with these resources each that the machines of the cluster have room for, as it is, were they idle."""
+    held: list[dict[str, Any]] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(min(int(node.get(kind, 0) // amount) for kind, amount in each.items() if amount) for node in held)
+
+
+def _said(kind: str, amount: float) -> str:
+    return f"{amount / 1e9:.1f} GB of memory" if kind == "memory" else f"{amount:g} {kind}{'s' * (amount != 1)}"
+
+
+def refuse_too_much(workers: int, each: Mapping[str, float]) -> None:
     """Raise ValueError where this machine can never give so many workers with these resources each.
 
     A joined cluster may grow, so there it is only warned of.
     """
-    held: list[dict[str, Any]] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    wanted = {kind: amount for kind, amount in each.items() if amount}
-    room = sum(min(int(node.get(kind, 0) // amount) for kind, amount in wanted.items()) for node in held)
-    if room >= workers:
+    if (found := room(each)) >= workers:
         return
-    has = ", ".join(f"{sum(node.get(kind, 0) for node in held):g} {kind}s" for kind in wanted)
-    asked = " and ".join(f"{amount:g} {kind}" for kind, amount in wanted.items())
-    said = f"--workers {workers} with {asked} each is more than there is: {has}, room for {room}"
+    held, wanted = ray.cluster_resources(), {kind: amount for kind, amount in each.items() if amount}
+    has = ", ".join(_said(kind, held.get(kind, 0)) for kind in wanted)
+    asked = " and ".join(_said(kind, amount) for kind, amount in wanted.items())
+    said = f"--workers {workers} with {asked} each is more than there is: {has}, room for {found}"
     if not joined():
         raise ValueError(f"{said}; ask for fewer, or join a larger cluster by RAY_ADDRESS.")
     warnings.warn(f"{said}. It waits for the cluster to grow; stop it if it cannot.", stacklevel=2)

@@ -17,7 +17,7 @@ from biasray import storage
 from biasray.data.dataset import DataSet
 from biasray.engine.board import Teller
 from biasray.engine.cells import Status
-from biasray.engine.cluster import connect, device, refuse_too_much
+from biasray.engine.cluster import connect, device, refuse_too_much, room
 from biasray.engine.fan_out import fan_out
 from biasray.engine.work import Shared, last_line, share
 from biasray.experiment import Compute
@@ -25,7 +25,7 @@ from biasray.loop import Tick
 from biasray.process import settle
 from biasray.zoo import plan, spec, store
 from biasray.zoo.member import Member
-from biasray.zoo.train import Trained, train
+from biasray.zoo.train import Trained, memory_taken, train
 
 
 def make_zoo(
@@ -62,6 +62,8 @@ def make_zoo(
             if not planned:
                 _plan(out, members, shared, where, threads, each)
                 todo = _todo(out, members, finished)
+            each = _with_memory(each, storage.read_json(storage.join(out, plan.PLAN))["memory"])
+            refuse_too_much(1, each)
             jobs = {shard.number: _Job(shard, out, shared, where) for shard in todo}
             failed = fan_out(jobs, each, threads, None, scratch, told, finished)
         finally:
@@ -82,8 +84,19 @@ def _plan(
         speeds = [ray.get(ask.remote(mine, shared, where, threads)) for mine in few]
     except RayError as error:
         raise ValueError(f"The speed of training could not be measured: {last_line(error)}") from error
-    workers = int(min(ray.cluster_resources().get(kind, 0) // amount for kind, amount in each.items()))
-    plan.freeze(out, members, speeds, max(workers, 1), {"device": where.type, "threads": threads})
+
+    mine = where.type == "cpu"  # of a GPU, which a worker has for itself, only ways that fit it are found
+
+    def at_once(memory: int) -> int:
+        return room(_with_memory(each, memory if mine else 0))
+
+    best = [plan.best_first(ways, at_once) for ways in speeds]
+    memory = max(ways[0].memory for ways in best) if mine else 0
+    plan.freeze(out, members, best, max(1, at_once(memory)), {"device": where.type, "threads": threads, "memory": memory})
+
+
+def _with_memory(each: Mapping[str, float], memory: int) -> dict[str, float]:
+    return {**each, **({"memory": memory} if memory else {})}
 
 
 def _refuse_other_compute(out: str, where: torch.device, threads: int) -> None:
@@ -178,6 +191,7 @@ class _Job(NamedTuple):
         made = {
             "seconds": time.monotonic() - began,
             "training_seconds": clock.seconds,
+            "memory": memory_taken(self.where),
             "ended": time.time(),
             "device": str(self.where),
             "machine": platform.node(),

@@ -3,9 +3,9 @@
 Axes: M member.
 """
 
-import dataclasses
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import product
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from biasray.data.dataset import DataSet
 from biasray.zoo.member import Member, Program
 from biasray.zoo.packing import Packed
 from biasray.zoo.stacked import fusable, sketch
-from biasray.zoo.train import train
+from biasray.zoo.train import memory_taken, train
 
 PLAN = "plan.json"
 SECONDS = 45.0  # of work in a shard
@@ -33,6 +33,7 @@ class Speed(NamedTuple):
     packed: Packed
     width: int
     seconds: float  # a member, without its test
+    memory: int  # bytes that a worker takes, of its own or of its GPU's; on a CPU no less than the way measured before
 
 
 class Shard(NamedTuple):
@@ -52,29 +53,26 @@ def programs(members: Sequence[Member]) -> dict[Program, list[Member]]:
 
 
 def measure(members: Sequence[Member], dataset: DataSet, device: torch.device) -> list[Speed]:
-    """How fast members of one program are trained in each way that can be had, the fastest first."""
+    """How fast members of one program are trained in each way that can be had, and with how much memory."""
     first = members[0]
     fused = fusable(sketch(first.network, first.shape, first.lesson.outputs))
     together: list[Packed] = ["grouped", "batched"] if fused else []
     with suppress(torch.OutOfMemoryError):
-        _time(first, dataset, device, *ALONE)  # what is only loaded or compiled once is not to count
+        _time([first], dataset, device, "single")  # what is only loaded or compiled once is not to count
     ways = [ALONE, *product(together, WIDTHS[device.type])]
     found = list[Speed]()
     for packed, width in ways:
         if width <= len(members):
             try:
-                found.append(_time(first, dataset, device, packed, width))
+                found.append(_time(members[:width], dataset, device, packed))
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()
     if not found:
         raise ValueError(f"The device has too little memory for one {first.network}: give a smaller --batch.")
-    return sorted(found, key=lambda speed: speed.seconds)
+    return found
 
 
-def _time(member: Member, dataset: DataSet, device: torch.device, packed: Packed, width: int) -> Speed:
-    steps = min(STEPS + 2, -(-member.lesson.images // member.recipe.batch))
-    lesson = dataclasses.replace(member.lesson, images=min(member.lesson.images, steps * member.recipe.batch))
-    few = [dataclasses.replace(member, lesson=lesson, epochs=1, init=k, order=k) for k in range(width)]
+def _time(members: Sequence[Member], dataset: DataSet, device: torch.device, packed: Packed) -> Speed:
     ticks = [time.monotonic()]
 
     def tick(done: float) -> None:
@@ -82,19 +80,27 @@ def _time(member: Member, dataset: DataSet, device: torch.device, packed: Packed
             torch.cuda.synchronize()
         ticks.append(time.monotonic())
 
-    train(few, dataset, packed, device, tick, test=device.type == "cuda")  # whose memory a test may take more of
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    train(members, dataset, packed, device, tick, STEPS + 2)
     start = min(2, len(ticks) - 2)
     a_step = (ticks[-1] - ticks[start]) / (len(ticks) - 1 - start)
-    return Speed(packed, width, a_step * member.epochs * -(-member.lesson.images // member.recipe.batch) / width)
+    steps = members[0].epochs * -(-members[0].lesson.images // members[0].recipe.batch)
+    return Speed(packed, len(members), a_step * steps / len(members), memory_taken(device))
+
+
+def best_first(ways: Sequence[Speed], at_once: Callable[[int], int]) -> list[Speed]:
+    """The way first that makes most members an hour: of workers with so many bytes each, `at_once` work side by side."""
+    return sorted(ways, key=lambda way: way.seconds / at_once(way.memory) if at_once(way.memory) else math.inf)
 
 
 def freeze(
     folder: str, members: Sequence[Member], speeds: Sequence[Sequence[Speed]], workers: int, about: dict[str, Any]
 ) -> None:
-    """Write the plan: members of each program, in order, in shards of about 45 seconds by its fastest way.
+    """Write the plan: members of each program, in order, in shards of about 45 seconds by its best way.
 
     Where there are few members, shards are smaller, so that every worker gets some. `about` says on what it was
-    measured; `speeds` are those of each program in order.
+    measured; `speeds` are those of each program in order, the best first.
     """
     found, shards = [], list[dict[str, Any]]()
     for (program, mine), ways in zip(programs(members).items(), speeds, strict=True):

@@ -9,9 +9,10 @@ from torch import Tensor
 from biasray import networks
 from biasray.data.dataset import DataSet
 from biasray.predict import autocast
+from biasray.process import own_memory
 from biasray.random import generator, key
 from biasray.zoo import layout
-from biasray.zoo.member import Figures, Member
+from biasray.zoo.member import Figures, Member, Predict
 from biasray.zoo.optimise import Optimiser
 from biasray.zoo.packing import Packed
 from biasray.zoo.stacked import stack
@@ -38,17 +39,19 @@ def train(
     packed: Packed,
     device: torch.device,
     tick: Callable[[float], None] = lambda done: None,
-    test: bool = True,
+    only: int | None = None,
 ) -> Trained:
-    """Train members of one program together; `tick` is told after each step the share that is done; without `test`
-    they have no figures.
+    """Train members of one program together; `tick` is told after each step the share that is done.
+
+    `only` so many steps, and a test on a few images, is for measuring: it takes the memory of all, and its figures are of no
+    worth.
 
     'single' is for one member alone. The result of each depends on no other: bit for bit on a CPU with one thread,
     elsewhere up to rounding.
     """
     assert packed != "single" or len(members) == 1
     if packed != "single" and len(members) == 1:  # one group has kernels of its own, which round otherwise
-        twice = train([*members, *members], dataset, packed, device, tick, test)
+        twice = train([*members, *members], dataset, packed, device, tick, only)
         return Trained(twice.weight_MP[:1], twice.loss_ME[:1], twice.finite_M[:1], twice.figures[:1])
     first, seeds = members[0], [member.seed for member in members]
     assert {member.program for member in members} == {first.program}
@@ -65,10 +68,11 @@ def train(
     optimiser = Optimiser(weight_MP.detach(), [member.recipe for member in members])
     n, size = first.lesson.images, first.recipe.batch
     steps, step, ids = -(-n // size), 0, [member.id for member in members]
+    most = steps * first.epochs if only is None else only
     loss_ME = torch.zeros(len(members), first.epochs, dtype=torch.float64, device=device)
     for epoch in range(first.epochs):
         rows_MN = order(members, epoch).to(device)
-        for at, rows_MB in enumerate(rows_MN.split(size, 1)):
+        for at, rows_MB in enumerate(rows_MN.split(size, 1)[: most - step]):
             key_M = torch.tensor([key(seed, name, step) for seed, name in zip(seeds, ids, strict=True)], device=device)
             with autocast(device, first.precision):
                 output_MBK = stacked(weight_MP, buffers, feed.batch(rows_MB), key_M)
@@ -85,10 +89,28 @@ def train(
         with autocast(device, first.precision):
             return stacked(weight_MP, buffers, image_MBHWC).to(dtype)
 
-    figures = feed.figures(predict) if test else [{} for _ in members]
+    figures = feed.figures(predict if only is None else _a_few(predict, first.lesson.outputs))
     kept = [weight_MP.detach(), *(buffers[e.name].flatten(1) for e in stacked.layout.entries if not e.trained)]
     weight = torch.cat(kept, 1).cpu()
     return Trained(weight if dtype == torch.float64 else weight.float(), loss_ME.cpu(), finite_M, figures)
+
+
+def memory_taken(device: torch.device) -> int:
+    """Bytes of memory that this process took when it took most: of a GPU's, or else of its own."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else own_memory()
+
+
+def _a_few(predict: Predict, outputs: int) -> Predict:
+    """Predicts the first images of each number that it is given, and zeros for others."""
+    seen = set[torch.Size]()
+
+    def predict_a_few(image_MBHWC: Tensor) -> Tensor:
+        if image_MBHWC.shape not in seen:
+            seen.add(image_MBHWC.shape)
+            return predict(image_MBHWC)
+        return image_MBHWC.new_zeros(*image_MBHWC.shape[:2], outputs)
+
+    return predict_a_few
 
 
 def order(members: Sequence[Member], epoch: int) -> Tensor:

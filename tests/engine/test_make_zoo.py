@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from biasray import storage
 from biasray.engine.zoo import claim, make_zoo, members_of
@@ -50,8 +51,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Pa
     """Eight shards of two members."""
     folder, chosen = tmp_path_factory.mktemp("zoo") / "undisturbed", members()
     claim(str(folder), chosen, ABOUT)
-    speeds = [[plan.Speed("grouped", 2, plan.SECONDS / 2)]]
-    plan.freeze(str(folder), chosen, speeds, 1, {"device": "cpu", "threads": 1})
+    speeds = [[plan.Speed("grouped", 2, plan.SECONDS / 2, 0)]]
+    plan.freeze(str(folder), chosen, speeds, 1, {"device": "cpu", "threads": 1, "memory": 0})
     assert make(folder) == {}
     return folder
 
@@ -88,6 +89,22 @@ def test_workers_are_killed_and_it_ends_the_same(undisturbed: Path, tmp_path: Pa
     assert make(folder, told=told) == {}
     assert any(killed)
     assert ends_as(undisturbed, folder)
+
+
+def test_workers_take_the_memory_that_was_measured_and_are_no_more_than_it_allows(undisturbed: Path, tmp_path: Path) -> None:
+    assert make(tmp_path / "zoo") == {}
+    predicted = storage.read_json(str(tmp_path / "zoo" / plan.PLAN))["memory"]
+    taken = [storage.read_json(str(file))["memory"] for file in (tmp_path / "zoo" / "times").iterdir()]
+    assert 0 < max(taken) < 1.1 * predicted
+    held = ray.cluster_resources()["memory"]
+    alone = same_plan(undisturbed, tmp_path / "alone")
+    frozen = storage.read_json(str(alone / plan.PLAN))
+    storage.write_json(str(alone / plan.PLAN), {**frozen, "memory": int(2 * held)})
+    with pytest.raises(ValueError, match=r"GB of memory, room for 0"):
+        make(alone)
+    storage.write_json(str(alone / plan.PLAN), {**frozen, "memory": int(0.6 * held)})
+    assert make(alone) == {}
+    assert len({storage.read_json(str(file))["process"] for file in (alone / "times").iterdir()}) == 1
 
 
 def test_its_driver_is_killed_and_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_members_learn_what_they_are_shown() -> None:
     few = {"members": 2, "networks": ("digit-cnn",), "targets": ("age", "gender"), "images": 60, "batch": 12}
     zoo = ReferenceZoo(**few, epochs=60, lr=3e-3, shuffled=0.0)
     torch.set_num_threads(1)
-    loss_ME = train(zoo.expand(FACES, "float32", 0), FACES, "grouped", CPU, test=False).loss_ME
+    loss_ME = train(zoo.expand(FACES, "float32", 0), FACES, "grouped", CPU).loss_ME
     assert (loss_ME[:, -1] < 0.6 * loss_ME[:, 0]).all()
 
 

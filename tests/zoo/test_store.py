@@ -20,8 +20,8 @@ def make(folder: Path, members: Sequence[Member], only: Sequence[int] | None = N
     """A zoo of shards of two members each."""
     out = str(folder)
     storage.write_json(f"{out}/{store.ZOO}", {"hash": "x"})
-    speeds = [[Speed("grouped", 2, plan.SECONDS / 2)] for _ in plan.programs(members)]
-    plan.freeze(out, members, speeds, 1, {"device": "cpu", "threads": 1})
+    speeds = [[Speed("grouped", 2, plan.SECONDS / 2, 0)] for _ in plan.programs(members)]
+    plan.freeze(out, members, speeds, 1, {"device": "cpu", "threads": 1, "memory": 0})
     shards = plan.read(out, members)
     for shard in shards:
         if only is None or shard.number in only:
