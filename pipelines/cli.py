@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import distributions
 from typing import Any, TypeVar
 
 import tyro
@@ -41,7 +41,8 @@ def about(made: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     script = sys.modules["__main__"].__spec__
     command = ["python", "-m", script.name, *sys.argv[1:]] if script else sys.argv
     ran = {f"{m['device']}, {m['workers']} x {m['threads']} threads" for m in made}
-    packages = {name: version(name) for name in ("torch", "torchvision", "ray", "numpy", "pyarrow")}
+    installed = {package.name: package.version for package in distributions()}
+    packages = {name: installed[name] for name in ("torch", "torchvision", "ray", "numpy", "pyarrow") if name in installed}
     return {
         "command": shlex.join(command),
         "versions": {"python": platform.python_version(), **packages},

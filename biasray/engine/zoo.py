@@ -78,7 +78,7 @@ def _plan(
     out: str, members: Sequence[Member], shared: Shared, where: torch.device, threads: int, each: Mapping[str, float]
 ) -> None:
     """Measure on a worker how members are best trained, and freeze it."""
-    ask = ray.remote(num_cpus=threads, num_gpus=each.get("GPU", 0))(_measure)
+    ask = ray.remote(num_cpus=threads, num_gpus=each.get("GPU", 0), max_calls=1)(_measure)  # memory: that of one program
     few = [mine[: max(plan.WIDTHS[where.type])] for mine in plan.programs(members).values()]
     try:
         speeds = [ray.get(ask.remote(mine, shared, where, threads)) for mine in few]

@@ -22,7 +22,7 @@ from biasray.zoo.train import memory_taken, train
 PLAN = "plan.json"
 SECONDS = 45.0  # of work in a shard
 EACH = 4  # shards a worker, at least
-STEPS = 6  # timed, after two that are not
+STEPS = 6  # timed
 ALONE: tuple[Packed, int] = ("single", 1)  # the only way for networks that cannot be fused
 WIDTHS = {"cpu": (8,), "cuda": (16, 64, 128, 256)}  # of members together
 
@@ -58,13 +58,13 @@ def measure(members: Sequence[Member], dataset: DataSet, device: torch.device) -
     fused = fusable(sketch(first.network, first.shape, first.lesson.outputs))
     together: list[Packed] = ["grouped", "batched"] if fused else []
     with suppress(torch.OutOfMemoryError):
-        _time([first], dataset, device, "single")  # what is only loaded or compiled once is not to count
+        timed([first], dataset, device, "single")  # what is only loaded or compiled once is not to count
     ways = [ALONE, *product(together, WIDTHS[device.type])]
     found = list[Speed]()
     for packed, width in ways:
         if width <= len(members):
             try:
-                found.append(_time(members[:width], dataset, device, packed))
+                found.append(timed(members[:width], dataset, device, packed))
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()
     if not found:
@@ -72,7 +72,8 @@ def measure(members: Sequence[Member], dataset: DataSet, device: torch.device) -
     return found
 
 
-def _time(members: Sequence[Member], dataset: DataSet, device: torch.device, packed: Packed) -> Speed:
+def timed(members: Sequence[Member], dataset: DataSet, device: torch.device, packed: Packed, steps: int = STEPS) -> Speed:
+    """The speed of these members, trained together; of all their steps so many are timed, after two that are not."""
     ticks = [time.monotonic()]
 
     def tick(done: float) -> None:
@@ -82,11 +83,11 @@ def _time(members: Sequence[Member], dataset: DataSet, device: torch.device, pac
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    train(members, dataset, packed, device, tick, STEPS + 2)
+    train(members, dataset, packed, device, tick, steps + 2)
     start = min(2, len(ticks) - 2)
     a_step = (ticks[-1] - ticks[start]) / (len(ticks) - 1 - start)
-    steps = members[0].epochs * -(-members[0].lesson.images // members[0].recipe.batch)
-    return Speed(packed, len(members), a_step * steps / len(members), memory_taken(device))
+    all_steps = members[0].epochs * -(-members[0].lesson.images // members[0].recipe.batch)
+    return Speed(packed, len(members), a_step * all_steps / len(members), memory_taken(device))
 
 
 def best_first(ways: Sequence[Speed], at_once: Callable[[int], int]) -> list[Speed]:

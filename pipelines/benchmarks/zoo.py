@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import psutil
 import ray
 import torch
@@ -17,14 +15,14 @@ import torch.nn.functional as F
 from ray import tune
 
 from biasray import networks, storage
-from biasray.data.dataset import DataSet
 from biasray.engine.cluster import connect
 from biasray.engine.fan_out import fan_out
 from biasray.engine.zoo import make_zoo
 from biasray.experiment import Compute, fast_precision
-from biasray.predict import Precision, autocast
+from biasray.predict import Precision
 from biasray.process import settle
 from biasray.zoo.spec import DigitZoo
+from pipelines.benchmarks.fused import bare_loop, noise
 from pipelines.cli import about, run
 
 CPU = torch.device("cpu")
@@ -50,9 +48,9 @@ def main(config: Config) -> dict[str, Any]:
     connect()
     cores = int(ray.cluster_resources()["CPU"])
     precision = fast_precision("digit-cnn", CPU)
-    bare = [bare_loop(config.images, precision) for _ in range(3)]
+    bare = [bare_loop(BATCH, config.images // BATCH - 2, precision, CPU) for _ in range(3)]
     settle(1)
-    settled = [bare_loop(config.images, precision) for _ in range(3)]
+    settled = [bare_loop(BATCH, config.images // BATCH - 2, precision, CPU) for _ in range(3)]
     trials = published(config.members, config.images)
     ours = zoo(config.members, config.images, precision)
     result = {
@@ -70,37 +68,6 @@ def main(config: Config) -> dict[str, Any]:
     storage.write_json(config.out, result)
     print(json.dumps(result, indent=1))
     return result
-
-
-def noise(images: int) -> DataSet:
-    """Grey noise in place of digits, which trains as fast; few test images."""
-    n = 2 * images + 200
-    random = np.random.default_rng(0)
-    examples = pd.DataFrame(
-        {
-            "id": [f"{k:06d}" for k in range(n)],
-            "split": ["train"] * 2 * images + ["test"] * 200,
-            "hash": "",
-            "digit": random.integers(0, 10, n).astype(str),
-        }
-    )
-    store = random.integers(0, 256, (n, 28, 28, 1), dtype=np.uint8)
-    return DataSet("noise", examples, (1, 28, 28), "digit", "colour", "0", lambda rows_N: store[rows_N])
-
-
-def bare_loop(images: int, precision: Precision) -> float:
-    """Images a second of the fast loop in plain torch: channels last, fused Adam, coloured digits made beforehand."""
-    image_NCHW, target_N = torch.rand(images, 28, 28, 3).permute(0, 3, 1, 2), torch.randint(0, 10, (images,))
-    network = networks.build("digit-cnn", (3, 28, 28), 10).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(network.parameters(), fused=True)
-    began = time.monotonic()
-    for rows_B in torch.randperm(images).split(BATCH):
-        optimiser.zero_grad()
-        with autocast(CPU, precision):
-            logits_BK = network(image_NCHW[rows_B])
-        F.cross_entropy(logits_BK.float(), target_N[rows_B]).backward()
-        optimiser.step()
-    return images / (time.monotonic() - began)
 
 
 def plain_trial(config: dict[str, Any]) -> dict[str, float]:
