@@ -6,13 +6,30 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from biasray.contract import Batch, Method
+from biasray.networks.network import Network
 
 Floats = NDArray[np.float64]
 SIDE = 2
 
 
+class Flat(Network):
+    """Its features are the pixels."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(SIDE * SIDE, outputs)
+
+    def features(self, image_BCHW: Tensor) -> Tensor:
+        return image_BCHW.flatten(1)
+
+
 def linear(outputs: int) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, outputs))
+    return Flat(outputs)
+
+
+def weights(method: Method, name: str) -> list[Floats]:
+    """Weight and bias of one of its networks, copied."""
+    return [p.detach().numpy().copy() for p in method.get_submodule(name).parameters()]
 
 
 def softmax(logits_BK: Floats) -> Floats:
@@ -29,7 +46,7 @@ def cross_entropy(logits_BK: Floats, target_B: NDArray[np.int64]) -> tuple[Float
 def drive(method: Method, batch: Batch, lr: float) -> list[tuple[tuple[str, ...], float]]:
     """One step of a method with plain gradient descent: what it yielded."""
     seen = []
-    for networks, loss in method.step(lambda: batch):
+    for networks, loss in method.step(lambda stream="train": batch):
         parameters = [p for name in networks for p in method.get_submodule(name).parameters()]
         grads = torch.autograd.grad(loss, parameters)
         with torch.no_grad():

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, final
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from biasray import methods
 from biasray.contract import Batch, Draw, Labels, Method, Objective, Scan, Stage, Stream
-from biasray.losses import ce, p_true
+from biasray.losses import ce
 from biasray.random import normal, uniform
-from biasray.sampling import balanced
 
 Make = Callable[[int], nn.Module]
 
@@ -90,109 +88,6 @@ class InnerLoop(Method):
         confusion_B = -self.secondary(self.main.features(second.image)).log_softmax(1).mean(1)
         fit = self.world.mean(ce(self.main(first.image), first.target))
         yield Objective(("main",), fit + 0.4 * self.world.mean(confusion_B))
-
-
-@final
-class Rewriter(Method):
-    """Labels that the method rewrites and keeps, class-balanced rows from them, features of the global batch."""
-
-    own = {}
-
-    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
-        super().__init__(make, labels, config, epochs)
-        self.network, self.epochs = make(labels.classes), epochs
-        self.register_buffer("label_N", labels.target_N.clone())
-
-    def stages(self) -> tuple[Stage, ...]:
-        stream = Stream(rows=lambda generator: balanced(self.get_buffer("label_N"), generator))
-        return (Stage("fit", self.step, self.epochs, streams={"train": stream}),)
-
-    def predict(self, image_BCHW: Tensor) -> Tensor:
-        return self.network(image_BCHW)
-
-    def step(self, draw: Draw) -> Iterator[Objective]:
-        batch, world, label_N = draw(), self.world, self.get_buffer("label_N")
-        with torch.no_grad():
-            feature_BD = self.network.features(batch.image)
-            z_BD, index_B = world.gather(F.normalize(feature_BD)), world.gather(batch.index)
-            predicted_B = world.gather(self.network.head(feature_BD).argmax(1))
-            odd_B = (z_BD @ z_BD.mean(0)).argsort(stable=True)[: len(z_BD) // 5]
-            label_N[index_B[odd_B]] = predicted_B[odd_B]
-        yield Objective(("network",), world.mean(ce(self.network(batch.image), label_N[batch.index])))
-
-
-@final
-class Committee(Method):
-    """Stages counted in steps, each choosing its best network on validation; a survey of their votes."""
-
-    own = {}
-
-    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
-        super().__init__(make, labels, config, epochs)
-        self.one, self.two, self.network, self.epochs = make(3), make(3), make(labels.classes), epochs
-        self.register_buffer("votes_N", torch.zeros(len(labels.target_N)))
-
-    def stages(self) -> tuple[Stage, ...]:
-        def member(name: str) -> Stage:
-            network = self.get_submodule(name)
-
-            def step(draw: Draw) -> Iterator[Objective]:
-                batch = draw()
-                yield Objective((name,), self.world.mean(ce(network(batch.image), batch.target)))
-
-            return Stage(name, step, steps=6, choose=network, keep=(name,))
-
-        survey = Stage("survey", None, after_epoch=self.survey)
-        return (member("one"), member("two"), survey, Stage("fit", self.step, self.epochs))
-
-    def predict(self, image_BCHW: Tensor) -> Tensor:
-        return self.network(image_BCHW)
-
-    def survey(self, scan: Scan) -> None:
-        for batch in scan():
-            sure = [p_true(network(batch.image), batch.target) > 0.34 for network in (self.one, self.two)]
-            self.world.put(self.get_buffer("votes_N"), batch.index, torch.stack(sure).sum(0))
-
-    def step(self, draw: Draw) -> Iterator[Objective]:
-        batch = draw()
-        agreed_B = self.get_buffer("votes_N")[batch.index] >= 1
-        yield Objective(("network",), self.world.mean(ce(self.network(batch.image), batch.target), agreed_B))  # or 0
-
-
-@final
-class Echo(Method):
-    """Weights rewritten at the end of each epoch; a second objective from the second epoch on."""
-
-    own = {}
-
-    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
-        super().__init__(make, labels, config, epochs)
-        self.biased, self.network, self.epochs = make(labels.classes), make(labels.classes), epochs
-        self.register_buffer("weight_N", torch.ones(len(labels.target_N)))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
-
-    def stages(self) -> tuple[Stage, ...]:
-        return (Stage("fit", self.step, self.epochs, after_epoch=self.reweight),)
-
-    def predict(self, image_BCHW: Tensor) -> Tensor:
-        return self.network(image_BCHW)
-
-    def step(self, draw: Draw) -> Iterator[Objective]:
-        batch, weight_N = draw(), self.get_buffer("weight_N")
-        loss_B = ce(self.biased(batch.image), batch.target) * weight_N[batch.index]
-        yield Objective(("biased",), self.world.mean(loss_B))
-        if self.get_buffer("seen") > 0:
-            weight_B = (1 / weight_N / (1 / weight_N).max())[batch.index]
-            yield Objective(("network",), self.world.mean(ce(self.network(batch.image), batch.target) * weight_B))
-
-    def reweight(self, scan: Scan) -> None:
-        weight_N = self.get_buffer("weight_N")
-        wrong_N = torch.zeros_like(weight_N, dtype=torch.bool)
-        for batch in scan():
-            self.world.put(wrong_N, batch.index, self.biased(batch.image).argmax(1) != batch.target)
-        weight_N[wrong_N] *= 0.5
-        weight_N /= weight_N.max()
-        self.get_buffer("seen").add_(1)
 
 
 @final

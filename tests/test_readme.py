@@ -16,11 +16,11 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 def test_the_method_in_the_readme_trains(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    module = types.ModuleType("focal")
-    sys.modules["focal"] = module  # dataclasses look their module up
+    module = types.ModuleType("smooth")
+    sys.modules["smooth"] = module  # dataclasses look their module up
     exec(code, module.__dict__)
     (kind,) = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Method) and v is not Method]
-    assert list(ranges(module.Config)) == ["gamma"]
+    assert list(ranges(module.Config)) == ["epsilon"]
     tables = {"train": table(60, 0), "validation": table(20, 1)}
     told = labels(tables)
     build = lambda: kind(linear, told, module.Config(), 5)  # noqa: E731

@@ -17,15 +17,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, final
 
-import torch
 from torch import Tensor, nn
 
-from biasray.contract import Batch, Draw, Labels, Method, Objective, Stage
-from biasray.losses import ce, class_max, gce
+from biasray.contract import Draw, Labels, Method, Objective, Stage
+from biasray.losses import RelativeLoss, ce, gce
 from biasray.recipe import Preset, Recipe
 from biasray.space import Range
-
-_UNSEEN = -1.0  # no loss is negative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +43,9 @@ class LfF(Method):
     def __init__(self, make: Callable[[int], nn.Module], labels: Labels, config: Config, epochs: int) -> None:
         super().__init__(make, labels, config, epochs)
         self.biased, self.debiased = make(labels.classes), make(labels.classes)
-        self.config, self.epochs, self.classes = config, epochs, labels.classes
-        self.register_buffer("target_N", labels.target_N, persistent=False)
-        for name in ("biased_loss_N", "debiased_loss_N"):
-            self.register_buffer(name, torch.full((len(labels.target_N),), _UNSEEN))
+        self.q, self.epochs = config.q, epochs
+        self.biased_loss = RelativeLoss(labels.target_N, labels.classes, config.alpha)
+        self.debiased_loss = RelativeLoss(labels.target_N, labels.classes, config.alpha)
 
     def stages(self) -> tuple[Stage, ...]:
         return (Stage("fit", self.step, self.epochs),)
@@ -58,19 +54,10 @@ class LfF(Method):
         logits: Tensor = self.debiased(image_BCHW)
         return logits
 
-    def relative(self, name: str, batch: Batch, loss_B: Tensor) -> Tensor:
-        """(B,) moving average of each example's loss over its class's present maximum."""
-        average_N = self.get_buffer(name)
-        old_B, new_B = average_N[batch.index], loss_B.detach().to(average_N.dtype)
-        alpha = self.config.alpha
-        self.world.put(average_N, batch.index, torch.where(old_B < 0, new_B, alpha * old_B + (1 - alpha) * new_B))
-        largest_K = class_max(average_N, self.get_buffer("target_N"), self.classes)
-        return average_N[batch.index] / largest_K[batch.target].clamp(min=1e-12)
-
     def step(self, draw: Draw) -> Iterator[Objective]:
         batch = draw()
         logits_biased, loss_debiased = self.biased(batch.image), ce(self.debiased(batch.image), batch.target)
-        b = self.relative("biased_loss_N", batch, ce(logits_biased, batch.target))
-        d = self.relative("debiased_loss_N", batch, loss_debiased)
-        yield Objective(("biased",), self.world.mean(gce(logits_biased, batch.target, self.config.q)))
+        b = self.biased_loss(self.world, batch, ce(logits_biased, batch.target))
+        d = self.debiased_loss(self.world, batch, loss_debiased)
+        yield Objective(("biased",), self.world.mean(gce(logits_biased, batch.target, self.q)))
         yield Objective(("debiased",), self.world.mean(b / (b + d + 1e-8) * loss_debiased))

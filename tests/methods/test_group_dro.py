@@ -9,7 +9,7 @@ from biasray import methods
 from biasray.contract import Batch, Labels, Method
 from biasray.random import generator
 from biasray.resident import Resident
-from tests.methods_by_hand import cross_entropy, drive, linear, random_batches
+from tests.methods_by_hand import cross_entropy, drive, linear, random_batches, weights
 
 ETA, LR = 0.7, 0.3
 
@@ -26,7 +26,7 @@ def test_q_loss_and_weights_follow_the_equations(adjustment: float) -> None:
     batches, target_N, bias_N = random_batches(6, 8, classes, biases)  # 8 examples of 6 groups: some are absent
     method = build(classes, biases, target_N, bias_N, adjustment=adjustment)
     n_G = np.bincount((target_N * biases + bias_N).numpy(), minlength=6)
-    weight, shift = (p.detach().numpy().copy() for p in method.get_submodule("network")[1].parameters())
+    weight, shift = weights(method, "network")
     q = np.full(6, 1 / 6)
     absent = 0
     for batch in batches:
@@ -44,7 +44,7 @@ def test_q_loss_and_weights_follow_the_equations(adjustment: float) -> None:
         np.testing.assert_allclose(method.get_buffer("q_G").numpy(), q, rtol=1e-6)
         weight -= LR * (per_B[:, None] * error_BK).T @ x
         shift -= LR * (per_B[:, None] * error_BK).sum(0)
-        np.testing.assert_allclose(method.get_submodule("network")[1].weight.detach().numpy(), weight, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(weights(method, "network")[0], weight, rtol=1e-5, atol=1e-6)
     assert absent > 3
     assert q.max() > 1.5 / 6
 

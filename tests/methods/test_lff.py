@@ -7,7 +7,7 @@ from torch import Tensor
 
 from biasray import methods
 from biasray.contract import Batch, Labels, Method
-from tests.methods_by_hand import cross_entropy, drive, linear, random_batches, softmax
+from tests.methods_by_hand import cross_entropy, drive, linear, random_batches, softmax, weights
 
 Q, ALPHA, LR = 0.6, 0.8, 0.5
 
@@ -15,10 +15,6 @@ Q, ALPHA, LR = 0.6, 0.8, 0.5
 def build(target_N: Tensor, classes: int = 3) -> Method:
     torch.manual_seed(0)
     return methods.build("lff", linear, Labels(target_N, classes), {"q": Q, "alpha": ALPHA}, 1).double()
-
-
-def weights(method: Method, name: str) -> list[np.ndarray]:
-    return [p.detach().numpy().copy() for p in method.get_submodule(name).parameters()]
 
 
 def test_averages_losses_and_weights_follow_the_equations() -> None:
@@ -47,7 +43,7 @@ def test_averages_losses_and_weights_follow_the_equations() -> None:
         assert [networks for networks, _ in seen] == [("biased",), ("debiased",)]
         assert seen[0][1] == pytest.approx((Q * p_B**Q * loss_b).mean(), rel=1e-5)
         assert seen[1][1] == pytest.approx((w_B * loss_d).mean(), rel=1e-5)
-        for buffer, name in (("biased_loss_N", "b"), ("debiased_loss_N", "d")):
+        for buffer, name in (("biased_loss.average_N", "b"), ("debiased_loss.average_N", "d")):
             expected = np.where(np.isnan(ema[name]), -1, ema[name])
             np.testing.assert_allclose(method.get_buffer(buffer).numpy(), expected, rtol=1e-5)
         for w, c, e_BK in ((wb, cb, Q * p_B[:, None] ** Q * error_b), (wd, cd, w_B[:, None] * error_d)):
@@ -61,11 +57,11 @@ def test_averages_losses_and_weights_follow_the_equations() -> None:
 def test_the_maximum_is_over_the_whole_table_and_not_over_the_batch() -> None:
     target_N = torch.tensor([0, 0, 1, 1])
     method = build(target_N, 2)
-    method.get_buffer("biased_loss_N").copy_(torch.tensor([50.0, -1.0, 5.0, -1.0]))
+    method.get_buffer("biased_loss.average_N").copy_(torch.tensor([50.0, -1.0, 5.0, -1.0]))
     loss_B = torch.tensor([2.0, 1.0], dtype=torch.float64)
     rows = torch.tensor([1, 3])
     batch = Batch(rows, torch.zeros(2, 1, 2, 2).double(), target_N[rows], None, None, rows)
-    share_B = method.relative("biased_loss_N", batch, loss_B)
+    share_B = method.biased_loss(method.world, batch, loss_B)
     assert share_B.tolist() == pytest.approx([2 / 50, 1 / 5])
 
 
@@ -74,7 +70,7 @@ def test_examples_of_one_batch_are_weighted_one_by_one() -> None:
     batches, target_N, _ = random_batches(1, 8, 2, 2)
     method = build(target_N, 2)
     drive(method, batches[0], LR)
-    assert len(method.get_buffer("biased_loss_N")[batches[0].index].unique()) == 8
+    assert len(method.get_buffer("biased_loss.average_N")[batches[0].index].unique()) == 8
 
 
 def test_the_weight_does_not_carry_a_gradient() -> None:
