@@ -25,7 +25,7 @@ def agreement(
     """
     check(rho)
     have = cells(examples, targets, biases)
-    feasible = min(_most(have[t], t, rho) for t in range(targets))
+    feasible = min(largest(have[t], t, rho) for t in range(targets))
     if size is not None and size < targets:
         raise ValueError(f"{size:,} examples are fewer than the {targets} targets; ask for more.")
     n = feasible if size is None else size // targets
@@ -70,8 +70,8 @@ def spread(n: int, target: int, biases: int, rho: float, rng: np.random.Generato
     return [int(k) for k in counts]
 
 
-def _most(have_B: np.ndarray, target: int, rho: float) -> int:
-    """Largest n for which a target's cells suffice, whatever way the remainder falls."""
+def largest(have_B: np.ndarray, target: int, rho: float) -> int:
+    """Most examples of a target that can be had with this agreement, of `have_B` of each bias value."""
     others = np.delete(have_B, target)
     if (rho > 0 and have_B[target] == 0) or (rho < 1 and others.min() == 0):
         return 0  # a few examples would do, since shares of them round to 0, but the agreement would not be rho

@@ -100,6 +100,13 @@ def _claim(out: str, settings: dict[str, Any]) -> None:
         raise ValueError(f"{out} holds another import ({differ}); give another --out, or delete it first.")
 
 
+def connect_quietly() -> None:
+    """Connect to Ray, for Ray Data, which would report each of its executions."""
+    connect()
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
 def _make(
     adapter: Adapter, source: str, rows: pd.DataFrame, size: int, step: int, out: str, progress: Callable[[int], None]
 ) -> list[Shard]:
@@ -111,9 +118,7 @@ def _make(
         progress(shard.rows + len(shard.set_aside))
     todo = [s for s in slices if s["slice"] not in shards]
     if todo:
-        connect()
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        connect_quietly()
         shared = ray.put(rows)
 
         def work(item: dict[str, Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import pytest
 from biasray import data
 from biasray.bias.task import Task
 from biasray.experiment import Compute, Training
-from pipelines import debias, import_data, quickstart, tracking
+from pipelines import debias, import_data, quickstart, scan, tracking
 from pipelines.benchmarks import drawing, engine, fused, importing, loop, reading, zoo
 from pipelines.cli import run
 
@@ -175,7 +175,9 @@ def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> Non
     assert re.fullmatch(r"\s*There is no data set 'nowhere': [^\n]+\.\n", ended.stderr)
 
 
-@pytest.mark.parametrize("module", [debias, import_data, quickstart, loop, importing, drawing, engine, reading, zoo, fused])
+@pytest.mark.parametrize(
+    "module", [debias, import_data, quickstart, scan, loop, importing, drawing, engine, reading, zoo, fused]
+)
 def test_help_explains_every_option(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
