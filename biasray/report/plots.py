@@ -52,7 +52,7 @@ def accuracies(rows: Sequence[Row], methods: Sequence[str], groups: Sequence[str
         axes.grid(False, axis="x")
         axes.set_ylim(0, 100)
         axes.set_ylabel("accuracy, %")
-        axes.legend(ncols=len(methods), frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+        _legend(figure, axes)
         return svg(figure)
 
 
@@ -95,8 +95,14 @@ def curves(history: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> str:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel(label)
             axes.set_ylim(0, 100)
-        left.legend(ncols=len(history), frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+        _legend(figure, left)
         return svg(figure)
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """One above all axes, in as many lines as it takes."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=min(len(labels), 6), frameon=False, loc="outside upper left")
 
 
 def _lines(axes: Axes, value_SE: list[list[float]], shade: str, label: str) -> None:

@@ -100,10 +100,12 @@ def test_of_three_groups_each_is_held_against_all() -> None:
 @pytest.mark.parametrize(("index", "drawings", "says"), [(digits(), 3, "strictly ordered"), (faces(), 1, "Spearman")])
 def test_the_page_shows_in_a_browser_what_it_says(index: pd.DataFrame, drawings: int, says: str, tmp_path: Path) -> None:
     program = {"network": "digit-cnn", "images": 100, "batch": 8, "epochs": 1, "optimiser": "adam"}
-    html = zoo_page.render(index, [{**program, "precision": "bf16", "packed": "grouped", "width": 8}], ABOUT)
+    way = {"precision": "bf16", "packed": "grouped", "width": 8, "speeds": [{"memory": 1_234_000_000}]}
+    html = zoo_page.render(index, [{**program, **way}], ABOUT)
     assert len(re.findall("<svg", html)) == drawings
     (tmp_path / "report.html").write_text(html)
     seen = look(tmp_path / "report.html")
     assert (seen["broken"], seen["flat"]) == (0, 0)
     assert seen["wide"] <= 0
     assert says in seen["text"]
+    assert "1,234" in seen["text"]  # MB of memory
