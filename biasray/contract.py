@@ -87,6 +87,7 @@ class Method(nn.Module, ABC):
     needs: ClassVar[frozenset[str]] = frozenset()  # "bias": told the bias label of each training example
     own: ClassVar[Mapping[str, Preset]]  # the paper's settings by data set; "" where the data set is not named
     version: ClassVar[int] = 1  # raised by hand when the method's results change
+    fewest_epochs: ClassVar[int] = 1  # of the last stage
     world: World = Alone()  # set by the loop
 
     @abstractmethod

@@ -131,8 +131,8 @@ def resolved(
     given = {name: value for name in ("lr", "batch") if (value := getattr(training, name)) is not None}
     network = training.network or ("mlp" if dataset.shape[0] == 1 else "cnn")
     networks.check(network)
-    if training.epochs is not None and training.epochs < 1:
-        raise ValueError(f"--epochs must be at least 1, not {training.epochs}.")
+    if training.epochs is not None and training.epochs < kind.fewest_epochs:
+        raise ValueError(f"--epochs must be at least {kind.fewest_epochs} for {method}, not {training.epochs}.")
     return Experiment(
         task=resolve(task, dataset),
         data_name=dataset.name,
@@ -141,7 +141,7 @@ def resolved(
         version=kind.version,
         settings=dataclasses.asdict(methods.config(method, {**preset.settings, **settings})),
         recipe=dataclasses.replace(preset.recipe, **given),
-        epochs=training.epochs or preset.epochs,
+        epochs=training.epochs or max(preset.epochs, kind.fewest_epochs),
         network=network,
         precision=training.precision or fast_precision(network, device),
         select=training.select,

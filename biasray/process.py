@@ -27,9 +27,9 @@ def own_memory() -> int:
 
     0 on a system that does not tell.
     """
-    status = Path("/proc/self/status")
-    if not status.exists():
+    status, names = Path("/proc/self/status"), ("VmHWM", "RssFile", "RssShmem")
+    said = dict(line.split(":", 1) for line in status.read_text().splitlines()) if status.exists() else {}
+    if not set(names) <= set(said):
         return 0
-    said = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    peak, files, shared = (1024 * int(said[name].removesuffix("kB")) for name in ("VmHWM", "RssFile", "RssShmem"))
+    peak, files, shared = (1024 * int(said[name].removesuffix("kB")) for name in names)
     return peak - files - shared

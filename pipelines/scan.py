@@ -1,5 +1,6 @@
 """Find the attributes of a data set that go with its target, and the controlled biases that it has room for."""
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipelines.cli import about, run
 from pipelines.place import refuse_relative
 
 PARTS = 4  # of equal size, into which a number is cut for Cramer's V
+MOST = 100  # named values of an attribute that can be a group
 LEGEND = """
 V: Cramer's, with 95 % intervals over examples; numbers are cut into quarters. r: Pearson's, where both have two values, in
 alphabetical order, or numbers. balanced: examples of the largest table with every pair of values equally often.
@@ -53,17 +55,21 @@ def main(config: Config) -> list[dict[str, Any]]:
     target = config.target or dataset.target
     train = dataset.examples[dataset.examples["split"] == "train"]
     targets = label.targets(train, target, dataset.attributes).targets
-    others = [name for name in dataset.attributes if name != target and len(train[name].unique()) > 1]
+    values = {name: len(train[name].unique()) for name in dataset.attributes if name != target}
+    wordy = [k for k, n in values.items() if n > MOST and not pd.api.types.is_numeric_dtype(train[k])]
+    others = [name for name, n in values.items() if n > 1 and name not in wordy]
     if not others:
         raise ValueError(f"{dataset.name} has no attribute beside '{target}' that varies; there is nothing to compare it with.")
     counted = count_pairs(train, target, others)
     rows = [scanned(name, counted[name].loc[list(targets)], config.seed) for name in others]
-    rows.sort(key=lambda row: -row["cramers_v"])
+    rows.sort(key=lambda row: -1 if np.isnan(row["cramers_v"]) else row["cramers_v"], reverse=True)
     if config.out is not None:
         storage.write_json(config.out, {"about": about(), "data": dataset.name, "target": target, "rows": rows})
     print(f"{dataset.name}: {len(train):,} training examples; target {target} ({', '.join(targets)})\n")
     print(ranking(rows))
     print(LEGEND)
+    if wordy:
+        print(f"Left out, with more than {MOST} different values each: {', '.join(wordy)}.\n")
     print("\n".join(sentence(row, config.data, target) for row in rows))
     return rows
 
@@ -75,7 +81,8 @@ def scanned(name: str, count: pd.DataFrame, seed: int) -> dict[str, Any]:
     if numbers:
         v = cramers_v(merged(count_TV, parts(count, PARTS)), drawn)
         half = parts(count, 2)
-        middle = f"{values[int(half.argmax())]:g}"
+        cut = float(values[int(half.argmax())])
+        middle = str(int(cut)) if cut.is_integer() else repr(cut)
         allowed = room(merged(count_TV, half), list(count.index), [f"..{middle}", f"{middle}.."])
     else:
         v, allowed = cramers_v(count_TV, drawn), room(count_TV, list(count.index), values)
@@ -90,7 +97,7 @@ def scanned(name: str, count: pd.DataFrame, seed: int) -> dict[str, Any]:
         "cramers_v_interval": [v.interval.low, v.interval.high],
         "pearson": None if np.isnan(r.value) else r.value,
         "pearson_interval": None if np.isnan(r.value) else [r.interval.low, r.interval.high],
-        "room": allowed._asdict(),
+        "room": {**allowed._asdict(), "agreement": None if np.isnan(allowed.agreement) else allowed.agreement},
     }
 
 
@@ -134,10 +141,14 @@ def sentence(row: dict[str, Any], name: str, target: str) -> str:
     few = f"{row['attribute']}: the fewest examples, {allowed.n:,}, are {' and '.join(allowed.smallest)}"
     if not allowed.balanced:
         few += ", so nothing balanced can be had"
+    possible = [rho for rho, n in allowed.examples.items() if n]
     if not allowed.align:
         return f"{few}; an agreement needs a map of your own (--align)."
-    mapped = " ".join(f'"{entry}"' if " " in entry else entry for entry in allowed.align)
-    return f"{few}; try --data {name} --target {target} --bias {row['attribute']} --align {mapped} --agreement 0.9."
+    if not possible:
+        return f"{few}; no agreement can be had with {' '.join(allowed.align)}."
+    agreement = 0.9 if 0.9 in possible else possible[-1]
+    words = ["--data", name, "--target", target, "--bias", row["attribute"], "--align", *allowed.align]
+    return f"{few}; try pipelines.debias {shlex.join([*words, '--agreement', f'{agreement:g}'])}"
 
 
 if __name__ == "__main__":

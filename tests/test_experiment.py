@@ -5,7 +5,7 @@ import torch
 
 from biasray import data, methods, networks
 from biasray.bias.task import Task
-from biasray.experiment import SCALES, Compute, Experiment, Training, names, resolved
+from biasray.experiment import SCALES, Compute, Experiment, Scaled, Training, names, resolved
 
 CPU = torch.device("cpu")
 TASK = Task(data="digits", agreement=0.9)
@@ -30,7 +30,7 @@ def test_the_hash_changes_with_whatever_changes_the_result(monkeypatch: pytest.M
         experiment(training=Training(network="resnet18:imagenet")),
         experiment(method="erm"),
         experiment(seed=1),
-        dataclasses.replace(base, version=2),
+        dataclasses.replace(base, version=99),
         dataclasses.replace(base, data_checksum="other"),
         dataclasses.replace(base, settings={**base.settings, "q": 0.5}),
     ]
@@ -55,6 +55,14 @@ def test_what_is_given_wins_over_the_scale_and_the_preset() -> None:
     own = experiment(training=Training(preset="own"))
     assert (own.epochs, own.recipe) == (100, methods.get("lff").own[""].recipe)
     assert experiment(training=Training(preset="own", lr=0.5)).recipe.lr == 0.5
+
+
+def test_a_method_that_needs_several_epochs_gets_them_or_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCALES, "smoke", Scaled(1, 1))
+    assert experiment(method="echoes", scale="smoke").epochs == 2
+    assert experiment(method="erm", scale="smoke").epochs == 1
+    with pytest.raises(ValueError, match="--epochs must be at least 2 for echoes, not 1"):
+        experiment(method="echoes", training=Training(epochs=1))
 
 
 def test_large_tables_get_fewer_epochs_on_a_laptop() -> None:

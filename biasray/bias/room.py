@@ -31,7 +31,7 @@ def room(count_TV: NDArray[np.int64], targets: Sequence[str], values: Sequence[s
     share_TV = count_TV / np.maximum(count_TV.sum(1, keepdims=True), 1)
     goes_V = share_TV.argmax(0)
     balanced = int(count_TV.min()) * count_TV.size
-    if len(set(goes_V)) < len(targets):
+    if len(set(goes_V)) < len(targets) or any("," in value for value in values):  # a map lists values with commas
         return Room((targets[t], values[v]), int(count_TV.min()), balanced, (), np.nan, {})
     have_TB = np.stack([count_TV[:, goes_V == b].sum(1) for b in range(len(targets))], 1)
     named = [f"{targets[b]}={','.join(values[int(k)] for k in np.flatnonzero(goes_V == b))}" for b in range(len(targets))]

@@ -113,10 +113,6 @@ def room(each: Mapping[str, float]) -> int:
     return sum(min(int(node.get(kind, 0) // amount) for kind, amount in each.items() if amount) for node in held)
 
 
-def _said(kind: str, amount: float) -> str:
-    return f"{amount / 1e9:.1f} GB of memory" if kind == "memory" else f"{amount:g} {kind}{'s' * (amount != 1)}"
-
-
 def refuse_too_much(workers: int, each: Mapping[str, float]) -> None:
     """Raise ValueError where this machine can never give so many workers with these resources each.
 
@@ -125,8 +121,8 @@ def refuse_too_much(workers: int, each: Mapping[str, float]) -> None:
     if (found := room(each)) >= workers:
         return
     held, wanted = ray.cluster_resources(), {kind: amount for kind, amount in each.items() if amount}
-    has = ", ".join(_said(kind, held.get(kind, 0)) for kind in wanted)
-    asked = " and ".join(_said(kind, amount) for kind, amount in wanted.items())
+    has = ", ".join(f"{held.get(kind, 0):g} {kind}s" for kind in wanted)
+    asked = " and ".join(f"{amount:g} {kind}" for kind, amount in wanted.items())
     said = f"--workers {workers} with {asked} each is more than there is: {has}, room for {found}"
     if not joined():
         raise ValueError(f"{said}; ask for fewer, or join a larger cluster by RAY_ADDRESS.")

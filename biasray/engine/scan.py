@@ -9,6 +9,7 @@ import ray
 from biasray.engine.ingest import connect_quietly
 
 ROWS = 50_000  # of a task
+COUNT = "examples with this pair"  # a column that no data set has
 
 
 def count_pairs(examples: pd.DataFrame, target: str, attributes: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -19,7 +20,7 @@ def count_pairs(examples: pd.DataFrame, target: str, attributes: Sequence[str]) 
     def count(part: pd.DataFrame) -> pd.DataFrame:
         counted = []
         for name in attributes:
-            pairs = part.groupby([target, name]).size().rename("n").reset_index()
+            pairs = part.groupby([target, name]).size().reset_index(name=COUNT)
             number = pd.api.types.is_numeric_dtype(pairs[name])
             counted.append(
                 pd.DataFrame(
@@ -28,7 +29,7 @@ def count_pairs(examples: pd.DataFrame, target: str, attributes: Sequence[str]) 
                         "target": pairs[target],
                         "text": "" if number else pairs[name],
                         "number": pairs[name].astype(float) if number else np.nan,
-                        "n": pairs["n"],
+                        "n": pairs[COUNT],
                     }
                 )
             )

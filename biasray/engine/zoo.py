@@ -4,6 +4,7 @@ import dataclasses
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
@@ -17,7 +18,7 @@ from biasray import storage
 from biasray.data.dataset import DataSet
 from biasray.engine.board import Teller
 from biasray.engine.cells import Status
-from biasray.engine.cluster import connect, device, refuse_too_much, room
+from biasray.engine.cluster import connect, device, joined, refuse_too_much, room
 from biasray.engine.fan_out import fan_out
 from biasray.engine.work import Shared, last_line, share
 from biasray.experiment import Compute
@@ -63,7 +64,7 @@ def make_zoo(
                 _plan(out, members, shared, where, threads, each)
                 todo = _todo(out, members, finished)
             each = _with_memory(each, storage.read_json(storage.join(out, plan.PLAN))["memory"])
-            refuse_too_much(1, each)
+            _refuse_too_little_memory(each)
             jobs = {shard.number: _Job(shard, out, shared, where) for shard in todo}
             failed = fan_out(jobs, each, threads, None, scratch, told, finished)
         finally:
@@ -92,11 +93,22 @@ def _plan(
 
     best = [plan.best_first(ways, at_once) for ways in speeds]
     memory = max(ways[0].memory for ways in best) if mine else 0
+    _refuse_too_little_memory(_with_memory(each, memory))
     plan.freeze(out, members, best, max(1, at_once(memory)), {"device": where.type, "threads": threads, "memory": memory})
 
 
 def _with_memory(each: Mapping[str, float], memory: int) -> dict[str, float]:
     return {**each, **({"memory": memory} if memory else {})}
+
+
+def _refuse_too_little_memory(each: Mapping[str, float]) -> None:
+    """Raise ValueError where no machine has room for a worker; a joined cluster may grow, so there it is only warned of."""
+    if room(each):
+        return
+    said = f"A worker takes {each['memory'] / 1e9:.1f} GB of memory for these members, and no machine has room for one"
+    if not joined():
+        raise ValueError(f"{said}: free memory, or give a smaller --batch or fewer --images, and another --out.")
+    warnings.warn(f"{said}. It waits for the cluster to grow; stop it if it cannot.", stacklevel=2)
 
 
 def _refuse_other_compute(out: str, where: torch.device, threads: int) -> None:

@@ -7,8 +7,9 @@ Lee, Park, Kim, Lee, Choi, Choo: Revisiting the Importance of Amplifying Bias fo
     fit:       L_b = mean over A of CE(f_b(x), y)
                L_d = mean_B W CE(f_d(x), y),   W = b / (b + d + 1e-8), as in LfF (Nam et al. 2020)
 
-Departures: the authors choose each member's best state on the test split; here it is validation. Where the committee
-agrees on nothing, the biased network stays as it was made, and W follows from losses alone.
+Departures: the authors choose each member's best state on the test split; here it is validation, after each pass over the
+table and at the end. Where the committee agrees on nothing, the biased network stays as it was made, and W follows from
+losses alone.
 Axes: B example, N row of the training table, M member, C H W channel and pixel.
 """
 
@@ -28,7 +29,7 @@ from biasray.space import Range
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    members: Annotated[int, Range(1, 9)] = 5
+    members: Annotated[int, Range(5, 9)] = 5
     """Networks of the committee."""
     steps: Annotated[int, Range(100, 3000, log=True)] = 1000
     """Updates of each."""
@@ -50,7 +51,7 @@ class Config:
 class BiasEnsemble(Method):
     own = {
         "": Preset(recipe=Recipe(lr=1e-4, batch=64), epochs=100),
-        "mnist": Preset(recipe=Recipe(lr=1e-2, batch=256), epochs=100),
+        **dict.fromkeys(("mnist", "cmnist"), Preset(recipe=Recipe(lr=1e-2, batch=256), epochs=100)),
     }
 
     def __init__(self, make: Callable[[int], nn.Module], labels: Labels, config: Config, epochs: int) -> None:

@@ -10,7 +10,7 @@ For each class t of a batch, with s = sigmoid(D(x))_y and p = the classifier's p
 
 In each step the discoverer learns first, from a batch of its own, then the classifier from another; the one that does not
 learn is in evaluation mode. eps = 1e-6. Departures: none known.
-Axes: B example, T class, K class, C H W channel and pixel.
+Axes: B example, T class, K class, C column, C H W channel and pixel.
 """
 
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ class Halves(NamedTuple):
 class DebiAN(Method):
     own = {
         "": Preset(recipe=Recipe(lr=1e-4, weight_decay=1e-4, batch=256), epochs=100),
-        "mnist": Preset(recipe=Recipe(lr=1e-3, batch=256), epochs=100),
+        **dict.fromkeys(("mnist", "cmnist"), Preset(recipe=Recipe(lr=1e-3, batch=256), epochs=100)),
     }
 
     def __init__(self, make: Callable[[int], nn.Module], labels: Labels, config: Config, epochs: int) -> None:
@@ -65,8 +65,9 @@ class DebiAN(Method):
 
     def halves(self, p_B: Tensor, s_B: Tensor, target_B: Tensor) -> Halves:
         one_BT = F.one_hot(target_B, self.classes).to(p_B.dtype)
-        columns = torch.stack([s_B * p_B, s_B, (1 - s_B) * p_B, 1 - s_B])
-        sp_T, s_T, rp_T, r_T = self.world.sum(columns @ one_BT)
+        column_CB = torch.stack([s_B * p_B, s_B, (1 - s_B) * p_B, 1 - s_B])
+        # Not a product of matrices, which autocast would round to bfloat16: the difference of g+ and g- is small.
+        sp_T, s_T, rp_T, r_T = self.world.sum((column_CB[:, :, None] * one_BT).sum(1))
         n_T = s_T.detach() + r_T.detach()
         return Halves(sp_T / (s_T + EPS), rp_T / (r_T + EPS), s_T / n_T.clamp(min=1), n_T > 0.5)
 

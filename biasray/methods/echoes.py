@@ -40,6 +40,7 @@ class Config:
 
 @final
 class Echoes(Method):
+    fewest_epochs = 2  # the target network learns from the second on
     own = {
         "": Preset(
             recipe=Recipe(lr=3e-4, weight_decay=1e-4, batch=256, schedule="step", every=10, drop=0.65),
@@ -49,8 +50,6 @@ class Echoes(Method):
 
     def __init__(self, make: Callable[[int], nn.Module], labels: Labels, config: Config, epochs: int) -> None:
         super().__init__(make, labels, config, epochs)
-        if epochs < 2:
-            raise ValueError("echoes: its target network learns from the second epoch on; give --epochs 2 or more.")
         self.biased, self.target = make(labels.classes), make(labels.classes)
         self.config, self.epochs, self.classes = config, epochs, labels.classes
         self.register_buffer("target_N", labels.target_N, persistent=False)

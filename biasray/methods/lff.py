@@ -35,6 +35,7 @@ class Config:
 
 @final
 class LfF(Method):
+    version = 2
     own = {
         "": Preset(recipe=Recipe(lr=1e-3, batch=256), epochs=100),
         "celeba": Preset(recipe=Recipe(lr=1e-4, weight_decay=1e-4, batch=256), epochs=50),

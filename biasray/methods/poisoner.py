@@ -46,6 +46,10 @@ class Config:
     poison_epochs: Annotated[int | None, Range(1, 60, log=True)] = None
     """Epochs of the first stage. Default: as many as the second has."""
 
+    def __post_init__(self) -> None:
+        if self.p > 100 or self.poison_epochs == 0:
+            raise ValueError("Setting 'p' of poisoner is 0 to 100 per cent, and 'poison_epochs' at least 1, or null.")
+
 
 @final
 class Poisoner(Method):
@@ -82,9 +86,7 @@ class Poisoner(Method):
         logits_BK = self.biased.head(feature_BD)
         # Of the global batch, whose conflicting examples every worker finds alike.
         d_B = contradiction(self.world.gather(F.normalize(full(feature_BD))), self.world.gather(label_N[batch.index]))
-        conflicts_B = torch.zeros_like(d_B, dtype=torch.bool)
-        conflicts_B[d_B.argsort(descending=True, stable=True)[: int(self.config.p / 100 * len(d_B))]] = True
-        mine_B = part(conflicts_B, self.world)
+        mine_B = part(d_B > d_B.quantile(1 - self.config.p / 100), self.world)
         self.world.put(label_N, batch.index[mine_B], logits_BK.argmax(1)[mine_B])
         yield Objective(("biased",), self.world.mean(ce(logits_BK, label_N[batch.index])))
 

@@ -26,9 +26,9 @@ def cramers_v(count_TV: Ints, rng: np.random.Generator, resamples: int = 1000) -
     examples, V of 0 to 0.9).
     """
     count_TV = count_TV[count_TV.sum(1) > 0][:, count_TV.sum(0) > 0]
-    if min(count_TV.shape, default=0) < 2:
-        return Association(np.nan, Interval(np.nan, np.nan))
     n = int(count_TV.sum())
+    if min(count_TV.shape, default=0) < 2 or n <= max(count_TV.shape):  # nearly every value is one example's own
+        return Association(np.nan, Interval(np.nan, np.nan))
     value_R = _v(rng.multinomial(n, count_TV.ravel() / n, resamples).reshape(-1, *count_TV.shape), noises=2)
     tail = 100 * (1 - LEVEL) / 2
     return Association(float(_v(count_TV, noises=1)), Interval(*map(float, np.percentile(value_R, [tail, 100 - tail]))))

@@ -78,11 +78,11 @@ def timed(members: Sequence[Member], dataset: DataSet, device: torch.device, pac
 
     def tick(done: float) -> None:
         if device.type == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         ticks.append(time.monotonic())
 
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(device)
     train(members, dataset, packed, device, tick, steps + 2)
     start = min(2, len(ticks) - 2)
     a_step = (ticks[-1] - ticks[start]) / (len(ticks) - 1 - start)

@@ -46,6 +46,8 @@ class Config:
 
 
 def main(config: Config) -> dict[str, Any]:
+    if config.steps < 1 or config.batch < 1 or min(config.members or (1,)) < 1:
+        raise ValueError("--steps, --batch and --members must be 1 or more.")
     device = config.compute.start()
     precision = fast_precision("digit-cnn", device)
     flops, moved = cost(config.batch, precision, device)
@@ -158,31 +160,33 @@ def seconds(step: Callable[[], object], steps: int, device: torch.device) -> flo
             began = time.monotonic()
         step()
         if device.type == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
     return (time.monotonic() - began) / steps
 
 
 def cost(batch: int, precision: Precision, device: torch.device) -> tuple[int, float]:
     """Operations of a model-sample, forward and backward, and the bytes that it must at least move.
 
-    Each activation kept for the backward pass is written once and read once, and so is its gradient; a step of Adam reads
-    weights, gradient and two moments, and writes all but the gradient.
+    What is kept for the backward pass is written once and read once, and so is the gradient of what of it has one; a step
+    of Adam reads weights, gradient and two moments, and writes all but the gradient.
     """
     network = networks.build("digit-cnn", SHAPE, 10).to(device).to(memory_format=torch.channels_last)
     weights = {parameter.data_ptr() for parameter in network.parameters()}
+    image_BCHW = torch.rand(batch, *SHAPE, device=device)
     kept = dict[int, int]()
 
     def keep(tensor: Tensor) -> Tensor:
         if tensor.data_ptr() not in weights:
-            kept[tensor.data_ptr()] = tensor.nbytes
+            has_gradient = tensor.is_floating_point() and tensor.shape != image_BCHW.shape
+            kept[tensor.data_ptr()] = (4 if has_gradient else 2) * tensor.nbytes
         return tensor
 
     with FlopCounterMode(display=False) as counted, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         with autocast(device, precision):
-            logits_BK = network(torch.rand(batch, *SHAPE, device=device))
+            logits_BK = network(image_BCHW)
         F.cross_entropy(logits_BK.float(), torch.zeros(batch, dtype=torch.long, device=device)).backward()
     adam = 7 * 4 * sum(parameter.numel() for parameter in network.parameters())
-    return counted.get_total_flops() // batch, (4 * sum(kept.values()) + adam) / batch
+    return counted.get_total_flops() // batch, (sum(kept.values()) + adam) / batch
 
 
 def matrix_rate(precision: Precision, device: torch.device) -> float:

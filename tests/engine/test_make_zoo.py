@@ -100,7 +100,7 @@ def test_workers_take_the_memory_that_was_measured_and_are_no_more_than_it_allow
     alone = same_plan(undisturbed, tmp_path / "alone")
     frozen = storage.read_json(str(alone / plan.PLAN))
     storage.write_json(str(alone / plan.PLAN), {**frozen, "memory": int(2 * held)})
-    with pytest.raises(ValueError, match=r"GB of memory, room for 0"):
+    with pytest.raises(ValueError, match=r"GB of memory for these members, and no machine has room for one"):
         make(alone)
     storage.write_json(str(alone / plan.PLAN), {**frozen, "memory": int(0.6 * held)})
     assert make(alone) == {}

@@ -54,7 +54,19 @@ def test_both_losses_follow_the_equations_step_by_step() -> None:
         flipped += int(swap.any() and not swap.all())
         missing += int(len(found) < 3)
     assert flipped
+    assert missing
     assert method.training
+
+
+def test_the_halves_are_told_apart_in_full_precision_under_autocast() -> None:
+    """In bfloat16 the difference of g+ and g- is often 0, and the discoverer learns noise."""
+    random = torch.Generator().manual_seed(0)
+    target_B = torch.randint(0, 3, (256,), generator=random)
+    p_B, s_B = torch.rand(256, generator=random), 0.5 + 0.01 * torch.rand(256, generator=random)
+    method = build(target_B)
+    exact = method.halves(p_B, s_B, target_B)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(torch.equal(a, b) for a, b in zip(method.halves(p_B, s_B, target_B), exact, strict=True))
 
 
 def test_the_two_learn_from_different_batches_and_the_other_rests() -> None:

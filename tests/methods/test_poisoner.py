@@ -8,6 +8,7 @@ import torch
 
 from biasray import methods
 from biasray.contract import Batch, Labels, Method, Stage
+from biasray.methods.poisoner import contradiction
 from tests.methods_by_hand import cross_entropy, drive, linear, random_batches, softmax, weights
 
 P, EMPHASIS, GAMMA, LR = 20.0, 1.4, 0.7, 0.5
@@ -43,7 +44,7 @@ def test_what_is_far_from_its_class_is_poisoned_for_good() -> None:
         for a in range(len(i)):
             same = [b for b in range(len(i)) if b != a and label_N[i[b]] == label_N[i[a]]]
             d[a] = -np.mean([np.log(e[a, b] / (e[a].sum() - e[a, a])) for b in same]) if same else 0
-        odd = np.argsort(-d, kind="stable")[: int(P / 100 * len(i))]
+        odd = np.flatnonzero(d > np.percentile(d, 100 - P))
         predicted = (x @ w.T + c).argmax(1)
         changed += int((label_N[i[odd]] != predicted[odd]).sum())
         label_N[i[odd]] = predicted[odd]
@@ -104,6 +105,33 @@ def test_a_batch_of_one_kind_or_no_example_of_the_other_at_all_stays_finite(alig
     w, c = weights(method, "debiased")
     loss_B, _ = cross_entropy(batch.image.flatten(1).numpy() @ w.T + c, batch.target.numpy())
     assert run(method, "debias", batch) == pytest.approx((1 if aligned else EMPHASIS) * loss_B.mean(), rel=1e-6)
+
+
+def test_distances_are_those_of_full_precision_under_autocast() -> None:
+    z_BD = torch.nn.functional.normalize(torch.rand(64, 8, generator=torch.Generator().manual_seed(0)) + 3)
+    exact_B = contradiction(z_BD, torch.arange(64) % 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(contradiction(z_BD, torch.arange(64) % 3), exact_B)
+    assert len(exact_B.unique()) > 50  # in bfloat16 they are all the same
+
+
+@pytest.mark.parametrize(("n", "most"), [(1, 0), (8, 1), (16, 1), (24, 2)])
+def test_a_small_batch_is_poisoned_too(n: int, most: int) -> None:
+    """p % of the batch, counted as equation 5 does: above the percentile."""
+    (batch,), target_N, _ = random_batches(1, 24, 3, 2)
+    method = build(target_N, p=5.0)
+    method.get_buffer("label_N").fill_(0)
+    with torch.no_grad():
+        method.get_parameter("biased.head.bias").copy_(torch.tensor([0.0, 0.0, 99.0]))
+    few = Batch(*(None if field is None else field[:n] for field in batch))
+    run(method, "poison", few)
+    assert (method.get_buffer("label_N") == 2).sum() == most
+
+
+@pytest.mark.parametrize("settings", [{"p": 101.0}, {"poison_epochs": 0}])
+def test_settings_that_make_no_training_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="'p' of poisoner is 0 to 100 per cent, and 'poison_epochs' at least 1"):
+        build(torch.tensor([0, 1, 2]), **settings)
 
 
 def test_p_0_poisons_nothing_and_the_stages_are_as_long_as_they_are_asked_to_be() -> None:

@@ -54,6 +54,7 @@ def test_pearson_is_scipys() -> None:
 
 def test_what_does_not_vary_has_no_association_and_what_is_the_same_has_1() -> None:
     assert np.isnan(cramers_v(np.array([[5, 5]]), rng()).value)
+    assert np.isnan(cramers_v(np.eye(4, dtype=int), rng()).value)
     assert np.isnan(pearson(np.array([[5, 0], [5, 0]]), np.arange(2.0), np.arange(2.0)).value)
     assert np.isnan(pearson(np.array([[1, 0], [0, 1]]), np.arange(2.0), np.arange(2.0)).value)  # two examples
     assert pearson(np.diag([5, 7]), np.arange(2.0), np.arange(2.0)).value == pytest.approx(1)

@@ -1,6 +1,7 @@
 """The scan for attributes that go with the target."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,29 @@ def test_the_strongest_attribute_is_first_and_its_line_can_be_typed(
         align = row["room"]["align"]
         coded = label.attributes(train, "gender", row["attribute"], align, made.attributes).examples
         assert (coded["target"] == coded["bias"]).mean() == pytest.approx(row["room"]["agreement"])
+
+
+def test_lines_name_what_can_be_had_and_can_be_typed(
+    made: DataSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gender, random = made.examples["gender"], np.random.default_rng(1)
+    examples = made.examples.assign(
+        **{"wears <hat>": gender.map({"Male": "> 1", "Female": "0"})},  # no conflicting example at all
+        stamp=20_241_000 + random.integers(0, 200, len(gender)),
+        caption=[f"face {k}" for k in range(len(gender))],
+        n=np.where(random.random(len(gender)) < 0.5, "a,b", "c"),
+    )
+    monkeypatch.setattr(data, "load", lambda name: dataclasses.replace(made, examples=examples))
+    rows = {row["attribute"]: row for row in main(Config(data="my faces"))}
+    said = capsys.readouterr().out
+    assert "caption" not in rows
+    assert "more than 100 different values each: caption" in said
+    assert rows["wears <hat>"]["room"]["examples"][0.9] == 0
+    assert re.search(r"wears <hat>: the fewest examples, 0, .*; no agreement can be had with", said)
+    (cut,) = rows["stamp"]["room"]["align"]
+    assert re.fullmatch(r"(Male|Female)=(\.\.20241\d\d\d|20241\d\d\d\.\.)", cut)
+    assert rows["n"]["room"]["align"] == ()  # a map separates values by commas
+    assert "try pipelines.debias --data 'my faces' --target gender --bias tie --align Female=Female --agreement 0.9" in said
 
 
 def test_counts_of_several_tasks_are_those_of_the_table(made: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
