@@ -17,15 +17,17 @@ from torch import nn
 from biasray import methods, networks, storage
 from biasray.bias.colour import RGB
 from biasray.bias.task import Prepared, prepare
-from biasray.contract import Labels, Method
-from biasray.data.dataset import DataSet, Images, Split
+from biasray.contract import Labels, Method, Table
+from biasray.data.dataset import DataSet, Images
 from biasray.experiment import Experiment
 from biasray.loop import SCAN, Place, Plan, Tick, train
 from biasray.predict import predict
+from biasray.random import rng
 from biasray.resident import Resident
 from biasray.world import Alone, World
 
 DONE = "done.json"
+JUDGED = 1000  # training examples, aligned and as many conflicting, that biased networks are judged on: costs little
 ALONE = Alone()
 
 
@@ -50,10 +52,12 @@ def run(
     began = time.monotonic()
     prepared = prepare(dataset, experiment.task, experiment.seed)
     told = "bias" in methods.get(experiment.method).needs
-    tables = {
-        "train": resident(dataset, prepared, "train", device, experiment, bias=told),
-        "validation": resident(dataset, prepared, "validation", device, experiment),
+    tables: dict[str, Table] = {
+        "train": resident(dataset, prepared, prepared.tables["train"], device, experiment, bias=told),
+        "validation": resident(dataset, prepared, prepared.tables["validation"], device, experiment),
     }
+    if prepared.aligned:
+        tables["exposure"] = resident(dataset, prepared, exposure(prepared, experiment.seed), device, experiment)
     plan = Plan(recipe=experiment.recipe, seed=experiment.seed, precision=experiment.precision, select=experiment.select)
     ahead = stays(dataset, device)
     place = Place(folder=folder, world=world, device=device, save_seconds=save_seconds, ahead=ahead, progress=progress)
@@ -64,7 +68,7 @@ def run(
             f"The GPU has too little memory for {experiment.network} with batches of {experiment.recipe.batch}: give a smaller "
             "--batch and another --out, or more --workers."
         ) from error
-    test = resident(dataset, prepared, "test", device, experiment)
+    test = resident(dataset, prepared, prepared.tables["test"], device, experiment)
     batch = SCAN * experiment.recipe.batch
     seen = predict(method.predict, test, batch, world, device, experiment.precision)
     made = {"device": str(device), "workers": world.size, "threads": torch.get_num_threads(), "torch": torch.__version__}
@@ -101,11 +105,18 @@ def build(experiment: Experiment, prepared: Prepared) -> Method:
     return methods.build(experiment.method, make, labels, experiment.settings, experiment.epochs)
 
 
+def exposure(prepared: Prepared, seed: int) -> pd.DataFrame:
+    """Training examples, aligned and conflicting, on which networks that are to learn the bias are judged after each epoch."""
+    table, drawn = prepared.tables["train"], rng(seed, "exposure")
+    aligned_N = (table["target"] == table["bias"]).to_numpy()
+    sides = [np.flatnonzero(aligned_N), np.flatnonzero(~aligned_N)]
+    return table.iloc[np.concatenate([np.sort(drawn.permutation(row_S)[:JUDGED]) for row_S in sides])]
+
+
 def resident(
-    dataset: DataSet, prepared: Prepared, split: Split, device: torch.device, experiment: Experiment, bias: bool = True
+    dataset: DataSet, prepared: Prepared, table: pd.DataFrame, device: torch.device, experiment: Experiment, bias: bool = True
 ) -> Resident:
-    """One split of the prepared task; without `bias` its bias labels are not even there to be read."""
-    table = prepared.tables[split]
+    """Examples of the prepared task; without `bias` their bias labels are not even there to be read."""
     row_N = table["row"].to_numpy()
     return Resident(
         dataset.images(row_N) if dataset.store is None else dataset.store,

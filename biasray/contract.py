@@ -70,6 +70,7 @@ class Stage(NamedTuple):
     steps: int | None = None  # or so many steps in all
     streams: Mapping[str, Stream] = {"train": Stream()}
     fresh: tuple[str, ...] = ()  # networks that start again: weights, optimiser, schedule
+    exposes: tuple[str, ...] = ()  # networks that are to learn the bias, and get wrong what contradicts it
     after_epoch: Callable[[Scan], None] | None = None  # writes buffers
     choose: Predict | None = None  # predictor to validate by; the best epoch's `keep` is kept
     keep: tuple[str, ...] = ()
@@ -87,6 +88,7 @@ class Method(nn.Module, ABC):
     needs: ClassVar[frozenset[str]] = frozenset()  # "bias": told the bias label of each training example
     own: ClassVar[Mapping[str, Preset]]  # the paper's settings by data set; "" where the data set is not named
     version: ClassVar[int] = 1  # raised by hand when the method's results change
+    reference: ClassVar[bool] = False  # shows what could be reached, and debiases nothing: no part of "all methods"
     fewest_epochs: ClassVar[int] = 1  # of the last stage
     world: World = Alone()  # set by the loop
 

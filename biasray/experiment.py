@@ -159,8 +159,8 @@ def fast_precision(network: str, device: torch.device) -> Precision:
 
 
 def names(given: Sequence[str]) -> tuple[str, ...]:
-    """Method names without repeats, 'all' spelt out."""
-    chosen = [name for entry in given for name in (methods.found() if entry == "all" else [entry])]
+    """Method names without repeats, 'all' spelt out: every one that debiases."""
+    chosen = [name for entry in given for name in (methods.debiasing() if entry == "all" else [entry])]
     for name in chosen:
         methods.get(name)
     if not chosen:

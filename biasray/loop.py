@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from biasray import storage
 from biasray.contract import Batch, Draw, Method, Objective, Predict, Stage, Table
 from biasray.metrics.counts import Counts, count
+from biasray.metrics.exposure import Sides, sides
 from biasray.metrics.groups import accuracy, group_average, worst_group
 from biasray.networks.norm import WorldBatchNorm2d
-from biasray.predict import Precision, autocast, predict
+from biasray.predict import Precision, Predicted, autocast, predict
 from biasray.random import key
 from biasray.recipe import Recipe
 from biasray.source import Source, every
@@ -76,7 +77,9 @@ def train(
     """Train a method, from the checkpoint in the folder where there is one.
 
     `tables` holds "train", "validation" and whatever else the method's streams name. Returns the method in
-    eval mode and its history: per epoch the stage, the mean loss of each objective, and validation scores.
+    eval mode and its history: per epoch the stage, the mean loss of each objective, and validation scores. Where there
+    is a table "exposure", of training examples with their bias labels, history also tells what the method and
+    each network that is to learn the bias get wrong of aligned and of conflicting ones.
     Raises ValueError where a loss is not finite or a stream is empty.
     """
     run = _Run(build, tables, plan, place)
@@ -307,7 +310,7 @@ class _Run:
         stage, counts = self.stage, self.validate(self.method.predict)
         losses = {name: float(total / n) for name, (total, n) in self.losses.items()}
         scores = {f.__name__: float(f(counts)) for f in (accuracy, group_average, worst_group)}
-        self.history.append({"stage": stage.name, "epoch": self.at.epoch + 1, "losses": losses, **scores})
+        self.history.append({"stage": stage.name, "epoch": self.at.epoch + 1, "losses": losses, **scores, **self.exposure()})
         if not stage.choose:
             return
         if stage.choose == self.method.predict:
@@ -334,11 +337,24 @@ class _Run:
         """The batch as the method may see it."""
         return batch if "bias" in self.method.needs else batch._replace(bias=None, group=None)
 
+    def exposure(self) -> dict[str, Any]:
+        if "exposure" not in self.tables:
+            return {}
+        exposed = {name: self.sides(self.method.get_submodule(name)) for name in self.stage.exposes}
+        return {"training": self.sides(self.method.predict), "exposed": exposed}
+
+    def sides(self, predictor: Predict) -> Sides:
+        seen = self.predicted(predictor, "exposure")
+        return sides(seen.logits_NK, seen.target_N, seen.bias_N)
+
     def validate(self, predictor: Predict) -> Counts:
-        batch = SCAN * self.plan.recipe.batch
-        seen = predict(predictor, self.tables["validation"], batch, self.world, self.device, self.plan.precision)
+        seen = self.predicted(predictor, "validation")
         classes, biases = seen.logits_NK.shape[1], int(seen.bias_N.max()) + 1
         return count(seen.target_N.numpy(), seen.bias_N.numpy(), seen.logits_NK.argmax(1).numpy(), classes, biases)
+
+    def predicted(self, predictor: Predict, table: str) -> Predicted:
+        batch = SCAN * self.plan.recipe.batch
+        return predict(predictor, self.tables[table], batch, self.world, self.device, self.plan.precision)
 
     def tick(self, share: float) -> None:
         """Tell how far all stages are; `share` is that of the present one."""

@@ -12,7 +12,7 @@ from biasray.data.dataset import DataSet
 from biasray.engine import cluster
 from biasray.engine.cells import run_cells
 from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, names, resolved
-from biasray.report import headline, page, results, thumbnails
+from biasray.report import discovery, headline, page, results, thumbnails
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
@@ -110,6 +110,10 @@ def conclude(
         predictions = [cell.predictions(folder) for _, folder, _ in mine]
         found.append(results.outcome(method, setting, predictions, first.cells("train"), [d["seconds"] for *_, d in mine]))
     rows = results.rows(cells[0].data_name, found, first.targets, first.biases, first.aligned)
+    for one in found:
+        of = {"data": cells[0].data_name, "method": one.method, "setting": one.setting, "seconds": one.seconds}
+        histories = [d["history"] for (e, _), d in zip(whole, done, strict=True) if e.method == one.method]
+        rows += discovery.rows(of, histories, one.train_TB)
     told = about([d["made"] for d in done])
     storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
     pictures = cell.examples(dataset, first, thumbnails.EACH)

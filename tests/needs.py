@@ -165,6 +165,7 @@ class Wrapper(Method):
             step=inner_step and step,
             after_epoch=inner_after and after,
             fresh=tuple(f"inner.{name}" for name in stage.fresh),
+            exposes=tuple(f"inner.{name}" for name in stage.exposes),
         )
 
     def predict(self, image_BCHW: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from biasray.bias.task import Task, prepare
 from biasray.contract import Batch, Scan, Stage
 from biasray.experiment import Experiment, Training, resolved
 from biasray.loop import Tick
+from biasray.metrics.exposure import sides
 from biasray.resident import Resident
 
 CPU = torch.device("cpu")
@@ -61,7 +62,7 @@ def test_saved_networks_give_the_saved_predictions(tmp_path: Path) -> None:
     prepared = prepare(digits, mine.task, mine.seed)
     method = cell.build(mine, prepared)
     method.load_state_dict(load_file(tmp_path / "network.safetensors"))
-    table = cell.resident(digits, prepared, "test", CPU, mine)
+    table = cell.resident(digits, prepared, prepared.tables["test"], CPU, mine)
     rows = torch.arange(len(table))
     logits = method.eval().predict(table.fetch(rows, rows).image)
     found = cell.predictions(str(tmp_path))
@@ -115,7 +116,7 @@ def test_no_batch_of_any_table_carries_bias_labels_to_a_method_without_the_need(
 
     def with_a_look(self: Any) -> tuple[Stage, ...]:
         def look(scan: Scan) -> None:
-            seen.extend([*scan(), *scan("validation")])
+            seen.extend([*scan(), *scan("validation"), *scan("exposure")])
 
         return (*stages(self), Stage("look", None, after_epoch=look))
 
@@ -125,11 +126,42 @@ def test_no_batch_of_any_table_carries_bias_labels_to_a_method_without_the_need(
     assert all(batch.bias is None and batch.group is None for batch in seen)
 
 
+def test_networks_that_are_to_learn_the_bias_are_judged_on_training_examples_of_both_kinds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepared = prepare(data.load("digits"), experiment("erm").task, 0)
+    train, aligned = prepared.tables["train"], prepared.cells("train").trace()
+    judged = cell.exposure(prepared, 0)
+    assert len(judged) == len(train)  # all of them, as they are few
+    monkeypatch.setattr(cell, "JUDGED", 60)
+    judged = cell.exposure(prepared, 0)
+    assert sorted((judged["target"] == judged["bias"]).value_counts()) == sorted([60, min(60, len(train) - aligned)])
+    assert judged.drop_duplicates().merge(train).shape[0] == len(judged)
+    assert not judged.equals(cell.exposure(prepared, 1))
+
+
+def test_what_was_judged_stands_in_the_history(tmp_path: Path) -> None:
+    digits, mine = data.load("digits"), experiment("lff")
+    last = cell.run(mine, digits, str(tmp_path), CPU)["history"][-1]
+    prepared = prepare(digits, mine.task, mine.seed)
+    method = cell.build(mine, prepared)
+    method.load_state_dict(load_file(tmp_path / "network.safetensors"))
+    table = cell.resident(digits, prepared, cell.exposure(prepared, mine.seed), CPU, mine)
+    seen = table.fetch(torch.arange(len(table)), torch.arange(len(table)))
+    assert seen.bias is not None
+    with torch.no_grad():
+        for told, network in ((last["training"], "debiased"), (last["exposed"]["biased"], "biased")):
+            logits = method.eval().get_submodule(network)(seen.image)
+            expected = sides(logits, seen.target, seen.bias)
+            for side, figures in expected.items():
+                assert told[side] == pytest.approx(figures, rel=1e-4)
+
+
 def test_the_examples_shown_are_what_the_network_sees() -> None:
     digits = data.load("digits")
     one = experiment("erm")
     prepared = prepare(digits, one.task, 0)
-    table = cell.resident(digits, prepared, "train", CPU, one)
+    table = cell.resident(digits, prepared, prepared.tables["train"], CPU, one)
     seen = table.fetch(torch.arange(len(table)), torch.arange(len(table)))
     shown = cell.examples(digits, prepared, 2)
     assert len(shown) == 100

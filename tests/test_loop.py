@@ -256,6 +256,18 @@ def test_training_leaves_the_callers_random_state_out_of_it(tmp_path: Path) -> N
     assert equal(run(Case("lff"), tmp_path), whole(Case("lff")))
 
 
+@pytest.mark.parametrize("subject", training.REAL)
+def test_judging_networks_by_bias_labels_does_not_change_the_training(subject: str, tmp_path: Path) -> None:
+    state = run(Case(subject, judged=False), tmp_path).state
+    assert all(torch.equal(x, state[name]) for name, x in whole(Case(subject)).state.items())
+
+
+def test_networks_that_expose_the_bias_are_those_that_the_stage_names() -> None:
+    found = {e["stage"]: list(e["exposed"]) for e in whole(Case("poisoner")).history}
+    assert found == {"poison": ["biased"], "debias": []}
+    assert {name for e in whole(Case("Wrapper")).history for name in e["exposed"]} == {"inner.network"}
+
+
 @pytest.mark.parametrize("subject", ["erm", "lff", "Views"])
 def test_bf16_trains_nearly_what_float32_does(subject: str) -> None:
     low, full = whole(Case(subject, precision="bf16")), whole(Case(subject))

@@ -55,7 +55,7 @@ def tables(rows: int = 51, dtype: torch.dtype = torch.float32, hidden: bool = Fa
     """No length is a multiple of the batch size, nor its remainder of two workers."""
     others = {
         name: table(n, seed, dtype)
-        for seed, (name, n) in enumerate({"secondary": 37, "unlabelled": 45, "validation": 29}.items())
+        for seed, (name, n) in enumerate({"secondary": 37, "unlabelled": 45, "validation": 29, "exposure": 19}.items())
     }
     return {"train": table(rows, 9, dtype, hidden), **others}
 
@@ -95,6 +95,8 @@ class Case:
     told: bool = True
     """False: bias labels are neither in the training table nor shown to the method."""
     ahead: bool = False
+    judged: bool = True
+    """False: there are no training examples with bias labels to judge networks by."""
     select: Select = "last"
     epochs: int = 2
 
@@ -133,6 +135,8 @@ def run(case: Case, folder: str | Path, world: World | None = None, event: Event
     of = tables(case.rows, torch.float64 if case.precision == "float64" else torch.float32, hidden=not case.told)
     if case.side != SIDE:
         of = {name: table(len(t), i, side=case.side) for i, (name, t) in enumerate(of.items())}
+    if not case.judged:
+        del of["exposure"]
     told, events = labels(of, case.told), itertools.count()
 
     def happened(*_: Any) -> None:

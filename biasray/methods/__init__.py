@@ -20,6 +20,11 @@ def found() -> dict[str, type[Method]]:
     return discover(biasray.methods, Method)  # type: ignore[type-abstract]
 
 
+def debiasing() -> list[str]:
+    """Names of all methods but those that only show what could be reached."""
+    return [name for name, kind in found().items() if not kind.reference]
+
+
 def get(name: str) -> type[Method]:
     if name not in found():
         raise ValueError(f"Unknown method '{name}'; choose from {', '.join(found())}.")

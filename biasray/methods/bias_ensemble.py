@@ -67,7 +67,7 @@ class BiasEnsemble(Method):
 
     def stages(self) -> tuple[Stage, ...]:
         survey = Stage("survey", None, after_epoch=self.survey)
-        return (*map(self.member, self.committee), survey, Stage("fit", self.step, self.epochs))
+        return (*map(self.member, self.committee), survey, Stage("fit", self.step, self.epochs, exposes=("biased",)))
 
     def member(self, name: str) -> Stage:
         step = partial(self.prefer_easy, name)

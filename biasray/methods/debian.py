@@ -10,7 +10,7 @@ For each class t of a batch, with s = sigmoid(D(x))_y and p = the classifier's p
 
 In each step the discoverer learns first, from a batch of its own, then the classifier from another; the one that does not
 learn is in evaluation mode. eps = 1e-6. Departures: none known.
-Axes: B example, T class, K class, C column, C H W channel and pixel.
+Axes: B example, T class, K class, C H W channel and pixel.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from biasray.contract import Batch, Draw, Labels, Method, Objective, Stage, Stream
+from biasray.contract import Draw, Labels, Method, Objective, Stage, Stream
 from biasray.losses import ce, full, p_true
 from biasray.recipe import Preset, Recipe
 from biasray.space import Range
@@ -65,31 +65,32 @@ class DebiAN(Method):
 
     def halves(self, p_B: Tensor, s_B: Tensor, target_B: Tensor) -> Halves:
         one_BT = F.one_hot(target_B, self.classes).to(p_B.dtype)
-        column_CB = torch.stack([s_B * p_B, s_B, (1 - s_B) * p_B, 1 - s_B])
+        column_4B = torch.stack([s_B * p_B, s_B, (1 - s_B) * p_B, 1 - s_B])
         # Not a product of matrices, which autocast would round to bfloat16: the difference of g+ and g- is small.
-        sp_T, s_T, rp_T, r_T = self.world.sum((column_CB[:, :, None] * one_BT).sum(1))
+        sp_T, s_T, rp_T, r_T = self.world.sum((column_4B[:, :, None] * one_BT).sum(1))
         n_T = s_T.detach() + r_T.detach()
         return Halves(sp_T / (s_T + EPS), rp_T / (r_T + EPS), s_T / n_T.clamp(min=1), n_T > 0.5)
-
-    def s(self, batch: Batch) -> Tensor:
-        """(B,) which half of its class the discoverer puts each example in."""
-        return full(self.discoverer(batch.image)).sigmoid().gather(1, batch.target[:, None])[:, 0]
 
     def step(self, draw: Draw) -> Iterator[Objective]:
         batch = draw("discover")
         p_B = p_true(full(resting(self.classifier, batch.image)), batch.target)
-        found = self.halves(p_B, self.s(batch), batch.target)
+        found = self.halves(p_B, half(self.discoverer(batch.image), batch.target), batch.target)
         apart_T = -(EPS + (found.plus_T - found.minus_T).abs()).log()
         unequal_T = -(EPS + 1 - (2 * found.share_T - 1).abs()).log()
         loss_T = torch.where(found.here_T, apart_T + self.balance * unequal_T, torch.zeros_like(apart_T))
         yield Objective(("discoverer",), loss_T.sum() / found.here_T.sum())
 
         batch = draw()
-        s_B = full(resting(self.discoverer, batch.image)).sigmoid().gather(1, batch.target[:, None])[:, 0]
+        s_B = half(resting(self.discoverer, batch.image), batch.target)
         logits_BK = full(self.classifier(batch.image))
         found = self.halves(p_true(logits_BK.detach(), batch.target), s_B, batch.target)
         worse_B = torch.where((found.minus_T < found.plus_T)[batch.target], 1 - s_B, s_B)
         yield Objective(("classifier",), self.world.mean((1 + worse_B) * ce(logits_BK, batch.target)))
+
+
+def half(logits_BK: Tensor, target_B: Tensor) -> Tensor:
+    """(B,) s: how surely the discoverer puts each example into the first half of its class."""
+    return full(logits_BK).sigmoid().gather(1, target_B[:, None])[:, 0]
 
 
 def resting(network: nn.Module, image_BCHW: Tensor) -> Tensor:

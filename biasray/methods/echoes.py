@@ -58,7 +58,7 @@ class Echoes(Method):
         self.register_buffer("target_weight_N", torch.zeros(len(labels.target_N)))
 
     def stages(self) -> tuple[Stage, ...]:
-        return (Stage("fit", self.step, self.epochs, after_epoch=self.reweight),)
+        return (Stage("fit", self.step, self.epochs, exposes=("biased",), after_epoch=self.reweight),)
 
     def predict(self, image_BCHW: Tensor) -> Tensor:
         logits: Tensor = self.target(image_BCHW)

@@ -31,7 +31,7 @@ class ERM(Method):
         self.network, self.epochs = make(labels.classes), epochs
 
     def stages(self) -> tuple[Stage, ...]:
-        return (Stage("fit", self.step, self.epochs),)
+        return (Stage("fit", self.step, self.epochs, exposes=("network",)),)
 
     def predict(self, image_BCHW: Tensor) -> Tensor:
         logits: Tensor = self.network(image_BCHW)

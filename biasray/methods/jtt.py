@@ -64,7 +64,7 @@ class JTT(Method):
     def stages(self) -> tuple[Stage, ...]:
         epochs = self.config.identify
         return (
-            Stage("identify", self.step, epochs or 1, steps=None if epochs else STEPS),
+            Stage("identify", self.step, epochs or 1, steps=None if epochs else STEPS, exposes=("network",)),
             Stage("survey", None, after_epoch=self.survey),
             Stage("fit", self.step, self.epochs, fresh=("network",), streams={"train": Stream(rows=self.rows)}),
         )

@@ -49,7 +49,7 @@ class LfF(Method):
         self.debiased_loss = RelativeLoss(labels.target_N, labels.classes, config.alpha)
 
     def stages(self) -> tuple[Stage, ...]:
-        return (Stage("fit", self.step, self.epochs),)
+        return (Stage("fit", self.step, self.epochs, exposes=("biased",)),)
 
     def predict(self, image_BCHW: Tensor) -> Tensor:
         logits: Tensor = self.debiased(image_BCHW)

@@ -71,7 +71,7 @@ class Poisoner(Method):
         epochs = self.epochs if self.config.poison_epochs is None else self.config.poison_epochs
         stream = Stream(rows=lambda generator: balanced(self.get_buffer("label_N"), generator))
         return (
-            Stage("poison", self.poison, epochs, streams={"train": stream}),
+            Stage("poison", self.poison, epochs, streams={"train": stream}, exposes=("biased",)),
             Stage("survey", None, after_epoch=self.survey),
             Stage("debias", self.debias, self.epochs),
         )

@@ -27,9 +27,9 @@ def columns(rows: Sequence[Row]) -> list[str]:
     return [column for column in COLUMNS if column in present]
 
 
-def cell(rows: Sequence[Row], method: str, metric: str) -> Cell | None:
+def cell(rows: Sequence[Row], method: str, metric: str, group: str = "all") -> Cell | None:
     """In per cent; None where the method has no such figure, as the baseline has no difference from itself."""
-    found = {r["interval"]: r for r in rows if (r["method"], r["metric"], r["group"]) == (method, metric, "all")}
+    found = {r["interval"]: r for r in rows if (r["method"], r["metric"], r["group"]) == (method, metric, group)}
     if not found:
         return None
     over_seeds = found["seeds"]

@@ -10,7 +10,8 @@ from markupsafe import Markup
 from biasray import methods
 from biasray.bias.task import Prepared
 from biasray.data.dataset import Images
-from biasray.report import headline, plots, thumbnails
+from biasray.metrics import exposure
+from biasray.report import discovery, discovery_plots, headline, plots, thumbnails
 from biasray.report.results import Row
 
 Fields = Mapping[str, Any]  # an experiment as config.json holds it
@@ -38,7 +39,7 @@ def render(
     groups = [f"{t}, {b}" for t in prepared.targets for b in prepared.biases]
     history = {m: [d["history"] for e, d in zip(cells, done, strict=True) if e["method"] == m] for m in names}
     chosen = headline.columns(rows)
-    small = sorted({r["group"] for r in rows if r["n"] < SMALL})
+    small = sorted({r["group"] for r in rows if r["metric"] == "accuracy" and r["n"] < SMALL})
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
     two = len(prepared.biases) == 2
     return page.get_template("page.html.j2").render(
@@ -64,6 +65,9 @@ def render(
         curve_plot=Markup(plots.curves(history)),
         validation="has the agreement of training" if task['validation'] == "biased" else "has every group equally often",
         select=SELECT[first['select']],
+        exposed=_exposed(rows),
+        exposed_plot=_markup(discovery_plots.errors(history)),
+        loss_plot=_markup(discovery_plots.losses(history)),
         biasing=_biasing(task, prepared),
         cells=[(s, list(zip(prepared.targets, prepared.cells(s).tolist(), strict=True))) for s in ("train", "test")],
         biases=prepared.biases,
@@ -78,6 +82,20 @@ def render(
         data_name=first['data_name'],
         checksum=first['data_checksum'],
     )  # fmt: skip
+
+
+def _markup(svg: str | None) -> Markup | None:
+    return None if svg is None else Markup(svg)
+
+
+def _exposed(rows: Sequence[Row]) -> dict[str, Any]:
+    """Columns, and a line for each network that was to learn the bias: method, network, cells."""
+    early = f"bias_accuracy after epoch {discovery.EARLY}"
+    titles = {**exposure.TITLES, early: f"{exposure.TITLES['bias_accuracy']} after epoch {discovery.EARLY}"}
+    networks = list(dict.fromkeys((r["method"], r["group"]) for r in rows if r["metric"] in titles))
+    columns = [metric for metric in titles if any(r["metric"] == metric for r in rows)]
+    lines = [(m, network, [headline.cell(rows, m, metric, network) for metric in columns]) for m, network in networks]
+    return {"columns": [titles[metric] for metric in columns], "lines": lines}
 
 
 def _thumbnails(prepared: Prepared, pictures: Mapping[tuple[int, int], Images]) -> list[tuple[str, str]]:

@@ -52,7 +52,7 @@ def accuracies(rows: Sequence[Row], methods: Sequence[str], groups: Sequence[str
         axes.grid(False, axis="x")
         axes.set_ylim(0, 100)
         axes.set_ylabel("accuracy, %")
-        _legend(figure, axes)
+        legend(figure, axes)
         return svg(figure)
 
 
@@ -90,22 +90,22 @@ def curves(history: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> str:
         for axes, name, label in ((left, "accuracy", "accuracy, %"), (right, "group_average", "group average, %")):
             for method, seeds in history.items():
                 last = [[100 * e[name] for e in epochs if e["stage"] == epochs[-1]["stage"]] for epochs in seeds]
-                _lines(axes, last, colour(list(history))[method], method)
+                lines(axes, last, colour(list(history))[method], method)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel(label)
             axes.set_ylim(0, 100)
-        _legend(figure, left)
+        legend(figure, left)
         return svg(figure)
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def legend(figure: Figure, axes: Axes) -> None:
     """One above all axes, in as many lines as it takes."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, ncols=min(len(labels), 6), frameon=False, loc="outside upper left")
 
 
-def _lines(axes: Axes, value_SE: list[list[float]], shade: str, label: str) -> None:
+def lines(axes: Axes, value_SE: list[list[float]], shade: str, label: str) -> None:
     for value in value_SE:
         axes.plot(range(1, len(value) + 1), value, color=shade, lw=0.7, alpha=0.45)
     shortest = min(map(len, value_SE))

@@ -117,7 +117,7 @@ def _rows(data: str, t: Outcome, figures: Sequence[Figure], against: Outcome | N
             "seconds": t.seconds,
         }
         for kind, interval in (("examples", over_examples(value_S.mean(), value_RS.mean(1))), ("seeds", over_seeds(value_S))):
-            out.append({**row, "interval": kind, **_bounds(interval, within=against is None)})
+            out.append({**row, "interval": kind, **bounds(interval, within=against is None)})
     return out
 
 
@@ -127,7 +127,7 @@ def _counts(t: Outcome, stacked_SN: Ints) -> Counts:
     return Counts(np.stack(each), t.train_TB)
 
 
-def _bounds(interval: Interval, within: bool) -> dict[str, float | None]:
+def bounds(interval: Interval, within: bool) -> dict[str, float | None]:
     """Low and high, `within` [0, 1] where the figure cannot leave it; None for a bound that one seed cannot give."""
     if not np.isfinite([interval.low, interval.high]).all():  # JSON has no infinity
         return {"low": None, "high": None}

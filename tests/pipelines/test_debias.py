@@ -58,6 +58,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
 def test_a_comparison_leaves_results_report_and_a_folder_per_cell(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
     assert {r["method"] for r in results["rows"]} == {"erm", "lff"}
+    found = {(r["method"], r["group"]) for r in results["rows"] if r["metric"] == "bias_accuracy"}
+    assert found == {("erm", "network"), ("lff", "biased")}
     assert {"command", "versions", "hardware", "date"} == set(results["about"])
     assert sorted(p.name for p in (finished / "cells").iterdir()) == ["erm-0", "erm-1", "lff-0", "lff-1"]
 
@@ -70,7 +72,8 @@ def test_the_report_is_self_contained_and_shows_every_method(finished: Path) -> 
     assert "url(http" not in text
     for method in ("erm", "lff"):
         assert f"<td>{method}" in text
-    assert text.count("<svg") == 5
+    assert text.count("<svg") == 7
+    assert "<td>lff: biased</td>" in text
 
 
 def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
