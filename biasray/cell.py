@@ -22,6 +22,7 @@ from biasray.data.dataset import DataSet, Images
 from biasray.experiment import Experiment
 from biasray.loop import SCAN, Place, Plan, Tick, train
 from biasray.predict import predict
+from biasray.process import forget_peak, peak_memory
 from biasray.random import rng
 from biasray.resident import Resident
 from biasray.world import Alone, World
@@ -50,6 +51,7 @@ def run(
         done: dict[str, Any] = storage.read_json(storage.join(folder, DONE))
         return done
     began = time.monotonic()
+    forget_peak()
     prepared = prepare(dataset, experiment.task, experiment.seed)
     told = "bias" in methods.get(experiment.method).needs
     tables: dict[str, Table] = {
@@ -76,6 +78,7 @@ def run(
         "experiment": experiment.fingerprint(),
         "history": history,
         "seconds": time.monotonic() - began,  # since the last start
+        "memory": peak_memory(device),  # bytes, of this worker
         "ended": time.time(),  # seconds since 1970
         "made": made,
     }

@@ -1,11 +1,13 @@
 """What a process that trains sets for itself, and takes: torch's threads, and memory."""
 
 import ctypes
+import os
 from pathlib import Path
 
 import torch
 
 KEPT = 2**30  # bytes
+FORGET = "/proc/self/clear_refs"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt(3)
 
 
@@ -20,6 +22,19 @@ def settle(threads: int | None) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt and mallopt(M_MMAP_THRESHOLD, KEPT):
         mallopt(M_TRIM_THRESHOLD, KEPT)
+
+
+def forget_peak() -> None:
+    """From now on `own_memory` tells the most that is taken after this."""
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+    if os.access(FORGET, os.W_OK):
+        Path(FORGET).write_text("5")  # see proc(5)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes that training took when it took most: of the GPU's memory where it runs on one, else as `own_memory`."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else own_memory()
 
 
 def own_memory() -> int:

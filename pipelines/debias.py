@@ -2,23 +2,22 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from biasray import cell, data, storage
-from biasray.bias.task import Prepared, Task, prepare
+from biasray.bias.task import Question, Task, prepare
 from biasray.data.dataset import DataSet
 from biasray.engine import cluster
 from biasray.engine.cells import run_cells
 from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, names, resolved
-from biasray.report import discovery, headline, page, results, thumbnails
-from pipelines.cli import about, run
+from biasray.report.results import Row
+from pipelines.cli import run
+from pipelines.conclude import FILES, Comparison, conclude, overview
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
 from pipelines.tracking import start
-
-FILES = ("report.html", "results.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +28,16 @@ class Config:
     intervals), report.html, and a folder per method and seed. The same command again goes on where it stopped.
     """
 
-    task: Task = Task()
+    task: Question = Question()
+    agreement: tuple[float, ...] = ()
+    """Share of training examples whose bias value goes with their target; of several, each has a folder and a report.
+    Default: the data as they are."""
+    conflict_ratio: tuple[float, ...] = ()
+    """The same as a ratio: training examples that contradict the bias to those that go with it (0.25: agreement 0.8)."""
     training: Training = Training()
     compute: Compute = Compute()
     methods: tuple[str, ...] = ("erm", "group-dro", "lff", "jtt")
-    """Methods to compare, or all."""
+    """Methods to compare, or all. 'oracle' is told the bias and shows what could be found of it."""
     settings: str | None = None
     """Fields of the methods' Configs as JSON, such as '{"jtt": {"copies": 20}}', or the name of a file with it."""
     seeds: int | None = None
@@ -60,71 +64,49 @@ def main(config: Config) -> str:
     fingerprint = storage.fingerprint([e.fingerprint() for e in cells])
     name = config.out or f"runs/debias-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
-    first = prepare(dataset, cells[0].task, config.seed)
-    for other in cells[1:]:
-        if other.seed != config.seed and other.method == cells[0].method:
-            prepare(dataset, other.task, other.seed)  # refuse what cannot be had before any training starts
+    parts = at_each_level(cells, dataset, out)
     claim(out, cells)
     task = cells[0].task
-    called = f"debias {dataset.name}: {task.target} from {task.bias}, agreement {task.agreement or 'as it is'}"
+    called = f"debias {dataset.name}: {task.target} from {task.bias}, {', '.join(part.level for part in parts)}"
     records = start(config.tracking, called, fingerprint, flat(dataclasses.asdict(config)))
-    print(plan(cells, dataset, first, name))
-    folders = [storage.join(out, "cells", f"{e.method}-{e.seed}") for e in cells]
+    print(plan(parts, dataset, name))
+    places = [(part, e, folder) for part in parts for e, folder in zip(part.cells, part.folders, strict=True)]
 
     def record(number: int) -> None:
         if records:
-            e, folder = cells[number], folders[number]
+            part, e, folder = places[number]
             done = storage.read_json(storage.join(folder, cell.DONE))
-            records.cell(f"{e.method}, seed {e.seed}", flat(dataclasses.asdict(e)), e.fingerprint(), done, folder)
+            records.cell(part.named(e), flat(dataclasses.asdict(e)), e.fingerprint(), done, folder)
 
+    folders = [folder for *_, folder in places]
     with Progress() as progress:
         failed = run_cells(cells, dataset, folders, config.compute, storage.join(out, "ray"), progress, record)
-    rows = conclude(out, cells, folders, first, dataset, {cells[number].method for number in failed})
+    lost = {folders[number] for number in failed}
+    rows = [row for part in parts for row in conclude(part, dataset, lost)]
+    if rows and len(parts) > 1:
+        overview(out, parts, rows)
     if rows:
-        print(headline.text(rows))
-        print(f"\n{name}/report.html and results.json hold the rest.")
+        print(f"{name}/report.html and results.json hold the rest.")
     if records:
-        means = {f"{r['method']}/{r['metric']}": r["value"] for r in rows if r["group"] == "all"}
-        print(records.close(means, out, ["config.json", *(FILES if rows else [])], bool(failed)))
+        print(records.close(means(rows), out, ["config.json", *(FILES if rows else [])], bool(failed)))
     if failed:
-        said = [f"{cells[number].method}, seed {cells[number].seed}: {sentence}" for number, sentence in failed.items()]
+        said = [f"{part.named(e)}: {failed[number]}" for number, (part, e, _) in enumerate(places) if number in failed]
         raise ValueError("\n".join([*said, "Of methods that failed nothing is shown; the same command tries them again."]))
     return out
 
 
-def conclude(
-    out: str, cells: Sequence[Experiment], folders: Sequence[str], first: Prepared, dataset: DataSet, failed: Set[str]
-) -> list[results.Row]:
-    """Write results.json and report.html of the methods that were trained with all their seeds; returns their rows.
-
-    `first` is the prepared task of the first seed.
-    """
-    whole = [(e, folder) for e, folder in zip(cells, folders, strict=True) if e.method not in failed]
-    if not whole:
-        return []
-    done = [storage.read_json(storage.join(folder, cell.DONE)) for _, folder in whole]
-    found = []
-    for method in dict.fromkeys(e.method for e, _ in whole):
-        mine = [(e, folder, d) for (e, folder), d in zip(whole, done, strict=True) if e.method == method]
-        setting = ", ".join(f"{k}={v}" for k, v in mine[0][0].settings.items())
-        predictions = [cell.predictions(folder) for _, folder, _ in mine]
-        found.append(results.outcome(method, setting, predictions, first.cells("train"), [d["seconds"] for *_, d in mine]))
-    rows = results.rows(cells[0].data_name, found, first.targets, first.biases, first.aligned)
-    for one in found:
-        of = {"data": cells[0].data_name, "method": one.method, "setting": one.setting, "seconds": one.seconds}
-        histories = [d["history"] for (e, _), d in zip(whole, done, strict=True) if e.method == one.method]
-        rows += discovery.rows(of, histories, one.train_TB)
-    told = about([d["made"] for d in done])
-    storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
-    pictures = cell.examples(dataset, first, thumbnails.EACH)
-    fields = [dataclasses.asdict(e) for e, _ in whole]
-    html = page.render(rows, fields, done, first, pictures, dataset.set_aside, sorted(failed), told)
-    storage.write(storage.join(out, "report.html"), html.encode())
-    return rows
+def levels(config: Config) -> list[float | None]:
+    """Agreements to compare methods at; None for the data as they are."""
+    if config.agreement and config.conflict_ratio:
+        raise ValueError("Give --agreement or --conflict-ratio, not both: a ratio r is the agreement 1 / (1 + r).")
+    if wrong := [ratio for ratio in config.conflict_ratio if not ratio >= 0]:
+        raise ValueError(f"--conflict-ratio must be 0 or more, not {wrong[0]:g}.")
+    ratios = [round(1 / (1 + ratio), 6) for ratio in config.conflict_ratio]
+    return list(dict.fromkeys([*config.agreement, *ratios])) or [None]
 
 
 def experiments(config: Config, dataset: DataSet, device: Any) -> list[Experiment]:
-    """The cells of the comparison: every method with every seed."""
+    """The cells of the comparison: at each level every method with every seed."""
     seeds = SCALES[config.scale].seeds if config.seeds is None else config.seeds
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}.")
@@ -134,10 +116,30 @@ def experiments(config: Config, dataset: DataSet, device: Any) -> list[Experimen
         if name not in chosen:
             raise ValueError(f"--settings has fields for '{name}', which is not among --methods.")
     return [
-        resolved(config.task, config.training, dataset, method, given.get(method, {}), config.scale, seed, device)
+        resolved(task, config.training, dataset, method, given.get(method, {}), config.scale, seed, device)
+        for task in [Task(**vars(config.task), agreement=agreement) for agreement in levels(config)]
         for method in chosen
         for seed in range(config.seed, config.seed + seeds)
     ]
+
+
+def at_each_level(cells: Sequence[Experiment], dataset: DataSet, out: str) -> list[Comparison]:
+    """The cells by their agreement; raises ValueError where the data set cannot give one of them, before any is trained."""
+    agreements = list(dict.fromkeys(e.task.agreement for e in cells))
+    parts = []
+    for agreement in agreements:
+        mine = [e for e in cells if e.task.agreement == agreement]
+        by_seed = {e.seed: prepare(dataset, e.task, e.seed) for e in mine if e.method == mine[0].method}
+        folder = out if len(agreements) == 1 else storage.join(out, f"agreement-{agreement}")
+        parts.append(Comparison(folder, mine, by_seed[mine[0].seed], len(agreements) > 1))
+    return parts
+
+
+def means(rows: Sequence[Row]) -> dict[str, float]:
+    """What MLflow shows of the whole run: each metric's mean by method, and by agreement where there are several."""
+    several = len({r["agreement"] for r in rows}) > 1
+    found = [r for r in rows if r["group"] == "all"]
+    return {f"agreement {r['agreement']}/" * several + f"{r['method']}/{r['metric']}": r["value"] for r in found}
 
 
 def read_settings(given: str | None) -> dict[str, dict[str, Any]]:
@@ -155,19 +157,20 @@ def read_settings(given: str | None) -> dict[str, dict[str, Any]]:
     return found
 
 
-def plan(cells: list[Experiment], dataset: DataSet, prepared: Prepared, out: str) -> str:
+def plan(parts: Sequence[Comparison], dataset: DataSet, out: str) -> str:
     """What is about to happen, in full."""
-    first, methods = cells[0], list(dict.fromkeys(e.method for e in cells))
-    task = ", ".join(f"{k} {v}" for k, v in vars(first.task).items() if v not in (None, ()))
-    lines = [
-        f"{dataset.name}: {', '.join(f'{len(t):,} {split}' for split, t in prepared.tables.items())} examples",
-        f"task: {task}",
-        f"network {first.network}, {first.precision}, seeds {sorted({e.seed for e in cells})}, keep {first.select}",
-    ]
-    for method in methods:
-        e = next(e for e in cells if e.method == method)
+    cells = parts[0].cells
+    task = ", ".join(f"{k} {v}" for k, v in vars(cells[0].task).items() if v not in (None, ()) and k != "agreement")
+    lines = [f"{dataset.name}: {task}"]
+    for part in parts:
+        sizes = ", ".join(f"{len(t):,} {split}" for split, t in part.prepared.tables.items())
+        lines.append(f"{part.level}: {sizes} examples")
+    first = cells[0]
+    lines.append(f"network {first.network}, {first.precision}, seeds {sorted({e.seed for e in cells})}, keep {first.select}")
+    for e in (next(e for e in cells if e.method == method) for method in dict.fromkeys(e.method for e in cells)):
         fields = ", ".join(f"{k} {v}" for k, v in e.settings.items()) or "no settings of its own"
-        lines.append(f"{method}: {fields}; {e.epochs} epochs, {e.recipe.optimiser} {e.recipe.lr:g}, batch {e.recipe.batch}")
+        rate = f"{e.epochs} epochs, {e.recipe.optimiser} {e.recipe.lr:g}, batch {e.recipe.batch}"
+        lines.append(f"{e.method}: {fields}; {rate}")
     return "\n".join([*lines, f"out: {out}\n"])
 
 

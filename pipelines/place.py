@@ -34,10 +34,10 @@ def claim(out: str, cells: Sequence[Experiment]) -> None:
     there = storage.read_json(file)
     if [e["hash"] for e in there] == [e["hash"] for e in mine]:
         return
-    same = [(a, b) for a in there for b in mine if (a["method"], a["seed"]) == (b["method"], b["seed"])]
-    one, other = next(((flat(a), flat(b)) for a, b in same if a["hash"] != b["hash"]), ({}, {}))
+    pairs = [(flat(a), flat(b)) for a, b in zip(there, mine, strict=False)] if len(there) == len(mine) else []
+    one, other = next(((a, b) for a, b in pairs if a["hash"] != b["hash"]), ({}, {}))
     differ = [f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k]]
-    said = "; ".join(differ[:3]) or "other methods or seeds"
+    said = "; ".join(differ[:3]) or "more or fewer trainings"
     raise ValueError(f"{out} holds another comparison ({said}); give another --out.")
 
 

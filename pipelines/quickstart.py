@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from biasray import data, storage
-from biasray.bias.task import Task
+from biasray.bias.task import Question
 from biasray.engine import cluster
 from biasray.experiment import Compute, Training
 from pipelines import debias, import_data
@@ -41,7 +41,8 @@ def main(config: Config) -> str:
     refuse_relative("--out", config.out)
     out = config.out or DEFAULT
     comparison = debias.Config(
-        task=Task(data="digits", agreement=0.95),
+        task=Question(data="digits"),
+        agreement=(0.95,),
         training=Training(epochs=40, batch=64),
         seeds=config.seeds,
         out=storage.join(out, "digits"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, final
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,9 @@ from biasray.random import rng
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Question:
+    """What is to be told from an image, and what must not matter."""
+
     data: str = "digits"
     """A built-in data set (digits, drawn-faces), or the folder or URI of an imported one."""
     target: str | None = None
@@ -27,8 +29,6 @@ class Task:
     """Attribute that must not matter; 'colour' colours grey digits. Default: the data set's own."""
     align: tuple[str, ...] = ()
     """Which bias values go with which target, such as Male=White (the rest goes with the other target) or Old=40.. ."""
-    agreement: float | None = None
-    """Share of training examples whose bias value goes with their target. Default: the data as they are."""
     examples: int | None = None
     """Training examples. Default: as many as the data can give."""
     palette: Palette = "nam"
@@ -39,6 +39,15 @@ class Task:
     """Validation has the agreement of training, or every group equally often."""
     test: Literal["balanced", "natural"] = "balanced"
     """Test has every group equally often, or is left as it is."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Task(Question):
+    """A question at one level of bias."""
+
+    agreement: float | None = None
+    """Share of training examples whose bias value goes with their target; None: the data as they are."""
 
 
 @dataclass(frozen=True)

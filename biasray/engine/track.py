@@ -170,8 +170,14 @@ def _reason(error: Exception) -> str:
 
 
 def _numbers(epoch: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Name and value of the losses and scores of an epoch."""
+    """Name and value of the losses and scores of an epoch, and of the errors of networks that are to learn the bias."""
     stage = epoch["stage"]
     losses = [(f"{stage}/loss {name}".replace("+", " and "), value) for name, value in epoch["losses"].items()]
-    scores = [(f"{stage}/{k}", v) for k, v in epoch.items() if k not in ("stage", "epoch", "losses")]
-    return [(k, v) for k, v in [*losses, *scores] if v == v]
+    scores = [(f"{stage}/{k}", v) for k, v in epoch.items() if k not in ("stage", "epoch", "losses", "training", "exposed")]
+    errors = [
+        (f"{stage}/{network} error {side}", found["wrong"] / found["n"])
+        for network, sides in epoch.get("exposed", {}).items()
+        for side, found in sides.items()
+        if found["n"]
+    ]
+    return [(k, v) for k, v in [*losses, *scores, *errors] if v == v]

@@ -1,5 +1,6 @@
 """95 % intervals over examples (bootstrap) and over seeds (Student's t): two different questions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,23 @@ def over_examples(value: float, value_R: Floats) -> Interval:
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(known_R, [tail, 100 - tail])
     return Interval(2 * value - float(high), 2 * value - float(low))
+
+
+def paired_p(difference_S: Floats) -> float:
+    """p of a two-sided paired t test over seeds that the mean difference is 0; NaN for one seed, or where all are alike."""
+    if len(difference_S) < 2 or np.ptp(difference_S) == 0:
+        return float("nan")
+    return float(stats.ttest_1samp(difference_S, 0).pvalue)
+
+
+def holm(p_M: Sequence[float]) -> list[float]:
+    """p values of several tests, each corrected for their number (Holm 1979); those that are NaN are not counted."""
+    adjusted, largest = [float("nan")] * len(p_M), 0.0
+    known = sorted((p, k) for k, p in enumerate(p_M) if p == p)
+    for rank, (p, k) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        adjusted[k] = largest
+    return adjusted
 
 
 def over_seeds(value_S: Floats) -> Interval:

@@ -1,12 +1,12 @@
 """The few figures of a comparison that are read first, as a table for the terminal and for the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from biasray import metrics
 from biasray.report.results import BASELINE, Row
 
-COLUMNS = ("group_average", "worst_group", "model_bias", f"model_bias minus {BASELINE}")
+COLUMNS = ("group_average", "worst_group", "model_bias", f"group_average minus {BASELINE}", f"model_bias minus {BASELINE}")
 
 
 class Cell(NamedTuple):
@@ -14,6 +14,7 @@ class Cell(NamedTuple):
     seeds: str  # interval over seeds
     examples: str  # interval over examples
     clear: bool  # a difference whose interval over seeds does not hold 0
+    p: str | None  # of a difference, corrected for the number of methods
 
 
 def title(metric: str) -> str:
@@ -35,7 +36,8 @@ def cell(rows: Sequence[Row], method: str, metric: str, group: str = "all") -> C
     over_seeds = found["seeds"]
     low, high = over_seeds["low"], over_seeds["high"]
     clear = " minus " in metric and low is not None and (high < 0 or low > 0)
-    return Cell(f"{100 * over_seeds['value']:.1f}", span(over_seeds), span(found["examples"]), clear)
+    p = over_seeds.get("p")
+    return Cell(f"{100 * over_seeds['value']:.1f}", span(over_seeds), span(found["examples"]), clear, p and f"{p:.2g}")
 
 
 def span(row: Row) -> str:
@@ -45,15 +47,20 @@ def span(row: Row) -> str:
     return f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
 
 
-def text(rows: Sequence[Row]) -> str:
-    """A table in Markdown: value and interval over seeds, in per cent."""
+def text(rows: Sequence[Row], published: Mapping[tuple[str, str], float]) -> str:
+    """A table in Markdown: value and interval over seeds, in per cent, with what is published by method and metric."""
     chosen = columns(rows)
     seeds, n = rows[0]["seeds"], next(r["n"] for r in rows if r["group"] == "all")
     lines = [["method", *map(title, chosen)]]
     for method in dict.fromkeys(r["method"] for r in rows):
-        found = [cell(rows, method, metric) for metric in chosen]
-        lines.append([method, *("" if c is None else f"{c.value} ({c.seeds})" for c in found)])
+        line = [method]
+        for metric in chosen:
+            c, paper = cell(rows, method, metric), published.get((method, metric))
+            told = [] if c is None else [c.seeds, *([f"p {c.p}"] if c.p else []), *([f"paper {paper}"] if paper else [])]
+            line.append(f"{c.value} ({'; '.join(told)})" if c else "")
+        lines.append(line)
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
     drawn = ["| " + " | ".join(v.ljust(w) for v, w in zip(line, widths, strict=True)) + " |" for line in lines]
     drawn.insert(1, "| " + " | ".join("-" * w for w in widths) + " |")
-    return "\n".join([*drawn, f"\nPer cent, mean and 95 % interval over {seeds} seeds; n = {n:,} test examples."])
+    tested = "; p: paired t test over seeds, corrected for the number of methods (Holm)" if "p " in "".join(drawn) else ""
+    return "\n".join([*drawn, f"\nPer cent, mean and 95 % interval over {seeds} seeds; n = {n:,} test examples{tested}."])

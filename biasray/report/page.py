@@ -11,8 +11,8 @@ from biasray import methods
 from biasray.bias.task import Prepared
 from biasray.data.dataset import Images
 from biasray.metrics import exposure
-from biasray.report import discovery, discovery_plots, headline, plots, thumbnails
-from biasray.report.results import Row
+from biasray.report import discovery, discovery_plots, headline, plots, published, thumbnails
+from biasray.report.results import BASELINE, Row
 
 Fields = Mapping[str, Any]  # an experiment as config.json holds it
 SELECT = {"last": "the last", "accuracy": "the best validation accuracy", "worst-group": "the best worst group"}
@@ -39,6 +39,8 @@ def render(
     groups = [f"{t}, {b}" for t in prepared.targets for b in prepared.biases]
     history = {m: [d["history"] for e, d in zip(cells, done, strict=True) if e["method"] == m] for m in names}
     chosen = headline.columns(rows)
+    column = published.column(first["data_name"], task)
+    paper = published.figures(column) if column else {}
     small = sorted({r["group"] for r in rows if r["metric"] == "accuracy" and r["n"] < SMALL})
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
     two = len(prepared.biases) == 2
@@ -46,7 +48,8 @@ def render(
         title=f"Debiasing {task['target']} from {task['bias']} on {first['data_name']}",
         lead=_lead(first, prepared),
         columns=[headline.title(c) for c in chosen],
-        table=[(m, [headline.cell(rows, m, c) for c in chosen]) for m in names],
+        table=[(m, [(headline.cell(rows, m, c), paper.get((m, c))) for c in chosen]) for m in names],
+        paper=column,
         informed=[m for m in names if "bias" in methods.get(m).needs],
         seeds=rows[0]["seeds"],
         n=f"{len(prepared.tables['test']):,}",
@@ -65,7 +68,7 @@ def render(
         curve_plot=Markup(plots.curves(history)),
         validation="has the agreement of training" if task['validation'] == "biased" else "has every group equally often",
         select=SELECT[first['select']],
-        exposed=_exposed(rows),
+        exposed=_exposed(rows, paper),
         exposed_plot=_markup(discovery_plots.errors(history)),
         loss_plot=_markup(discovery_plots.losses(history)),
         biasing=_biasing(task, prepared),
@@ -88,13 +91,16 @@ def _markup(svg: str | None) -> Markup | None:
     return None if svg is None else Markup(svg)
 
 
-def _exposed(rows: Sequence[Row]) -> dict[str, Any]:
+def _exposed(rows: Sequence[Row], paper: Mapping[tuple[str, str], float]) -> dict[str, Any]:
     """Columns, and a line for each network that was to learn the bias: method, network, cells."""
     early = f"bias_accuracy after epoch {discovery.EARLY}"
     titles = {**exposure.TITLES, early: f"{exposure.TITLES['bias_accuracy']} after epoch {discovery.EARLY}"}
     networks = list(dict.fromkeys((r["method"], r["group"]) for r in rows if r["metric"] in titles))
     columns = [metric for metric in titles if any(r["metric"] == metric for r in rows)]
-    lines = [(m, network, [headline.cell(rows, m, metric, network) for metric in columns]) for m, network in networks]
+    lines = [
+        (m, network, [(headline.cell(rows, m, metric, network), paper.get((m, metric))) for metric in columns])
+        for m, network in networks
+    ]
     return {"columns": [titles[metric] for metric in columns], "lines": lines}
 
 
@@ -171,9 +177,11 @@ def _biasing(task: Fields, prepared: Prepared) -> str:
 
 def _settings(cells: Sequence[Fields], done: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
     out = []
+    seconds_of = {m: [d["seconds"] for c, d in zip(cells, done, strict=True) if c["method"] == m] for m in names}
+    baseline = sum(seconds_of.get(BASELINE, []))
     for m in names:
         e = next(e for e in cells if e["method"] == m)
-        seconds = [d["seconds"] for c, d in zip(cells, done, strict=True) if c["method"] == m]
+        seconds, memory = seconds_of[m], [d["memory"] for c, d in zip(cells, done, strict=True) if c["method"] == m]
         r = e["recipe"]
         extra = f", weight decay {r['weight_decay']:g}" if r["weight_decay"] else ""
         out.append(
@@ -183,7 +191,8 @@ def _settings(cells: Sequence[Fields], done: Sequence[dict[str, Any]], names: Se
                 or "none",
                 "optimiser": f"{r['optimiser']} {r['lr']:g}, batch {r['batch']}{extra}",
                 "epochs": e["epochs"],
-                "seconds": f"{sum(seconds) / len(seconds):.0f}",
+                "seconds": f"{sum(seconds) / len(seconds):.0f}" + (f" ({sum(seconds) / baseline:.1f} x)" if baseline else ""),
+                "memory": f"{max(memory) / 1e6:,.0f}",
             }
         )
     return out

@@ -1,7 +1,8 @@
 """Rows of results: every figure with its interval, the interval's kind, n and the number of seeds.
 
 A figure is the mean over seeds. Its interval over *examples* is a stratified bootstrap of the test split that
-all seeds share; its interval over *seeds* is Student's t. Axes: R resample, S seed, N test example.
+all seeds share; its interval over *seeds* is Student's t. A difference from the baseline is paired by seed, and its row over
+seeds has p, of a paired t test, corrected for the number of methods (Holm). Axes: R resample, S seed, N test example.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from biasray import metrics
 from biasray.metrics.counts import Counts, Floats, Ints, count
-from biasray.metrics.interval import Interval, over_examples, over_seeds, resample
+from biasray.metrics.interval import Interval, holm, over_examples, over_seeds, paired_p, resample
 from biasray.random import rng
 
 BASELINE = "erm"
@@ -58,7 +59,19 @@ def rows(data: str, found: Sequence[Outcome], targets: Sequence[str], biases: Se
         out += _rows(data, t, [*_overall(t.train_TB.shape), *_by_group(targets, biases, aligned)], None)
         if baseline and t is not baseline:
             out += _rows(data, t, _overall(t.train_TB.shape), baseline)
-    return out
+    return _corrected(out)
+
+
+def _corrected(found: list[Row]) -> list[Row]:
+    """The rows, with the p of each difference corrected for the number of methods that are compared by its metric."""
+    by_metric: dict[str, list[Row]] = {}
+    for row in found:
+        if "p" in row:
+            by_metric.setdefault(row["metric"], []).append(row)
+    for same in by_metric.values():
+        for row, p in zip(same, holm([row["p"] for row in same]), strict=True):
+            row["p"] = p if p == p else None  # JSON has no NaN
+    return found
 
 
 class Figure(NamedTuple):
@@ -118,6 +131,8 @@ def _rows(data: str, t: Outcome, figures: Sequence[Figure], against: Outcome | N
         }
         for kind, interval in (("examples", over_examples(value_S.mean(), value_RS.mean(1))), ("seeds", over_seeds(value_S))):
             out.append({**row, "interval": kind, **bounds(interval, within=against is None)})
+        if against is not None:
+            out[-1]["p"] = paired_p(value_S)
     return out
 
 

@@ -18,7 +18,17 @@ from biasray.engine.track import EXPERIMENT, HASH, PARENT, Tracker
 DONE = {
     "experiment": "e",
     "history": [
-        {"stage": "fit", "epoch": k + 1, "losses": {"network": 1.0 / (k + 1)}, "accuracy": 0.5, "worst_group": float("nan")}
+        {
+            "stage": "fit",
+            "epoch": k + 1,
+            "losses": {"network": 1.0 / (k + 1)},
+            "accuracy": 0.5,
+            "worst_group": float("nan"),
+            "training": {},
+            "exposed": {
+                "network": {"aligned": {"n": 4, "wrong": k, "loss": 1.0}, "conflicting": {"n": 0, "wrong": 0, "loss": 0.0}}
+            },
+        }
         for k in range(3)
     ],
     "seconds": 2.5,

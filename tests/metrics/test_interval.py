@@ -6,7 +6,7 @@ from biasray.metrics import found
 from biasray.metrics.counts import Counts
 from biasray.metrics.disparity import average_minus_worst
 from biasray.metrics.groups import accuracy, group_average, worst_group
-from biasray.metrics.interval import Interval, over_examples, over_seeds, resample, resample_errors
+from biasray.metrics.interval import Interval, holm, over_examples, over_seeds, paired_p, resample, resample_errors
 
 
 def three_models(n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,3 +160,19 @@ def test_resample_errors_has_the_mean_and_spread_of_the_group_mean() -> None:
         assert got[:, g].std() == pytest.approx(own.std() / np.sqrt(n), rel=0.06)
     again = resample_errors(error, group, 3, np.random.default_rng(5), 10)
     np.testing.assert_array_equal(again, resample_errors(error, group, 3, np.random.default_rng(5), 10))
+
+
+def test_p_is_that_of_a_paired_t_test_and_one_seed_has_none() -> None:
+    one, other = np.array([0.5, 0.6, 0.55]), np.array([0.45, 0.58, 0.47])
+    assert paired_p(one - other) == pytest.approx(stats.ttest_rel(one, other).pvalue)
+    assert np.isnan(paired_p(np.array([0.1])))
+    assert np.isnan(paired_p(np.array([0.1, 0.1])))
+
+
+def test_p_values_are_corrected_step_by_step_for_how_many_they_are() -> None:
+    """The example of Holm's procedure: the smallest times m, the next times m - 1, never falling, at most 1."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == pytest.approx([1.0, 1.0])
+    found = holm([float("nan"), 0.02])
+    assert np.isnan(found[0])
+    assert found[1] == pytest.approx(0.02)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from biasray import data
-from biasray.bias.task import Task
+from biasray.bias.task import Question
 from biasray.experiment import Compute, Training
 from pipelines import debias, import_data, quickstart, scan, tracking
 from pipelines.benchmarks import drawing, engine, fused, importing, loop, reading, zoo
@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[2]
 
 def config(out: Path, **fields: object) -> debias.Config:
     given = {
-        "task": Task(data="digits", agreement=0.9),
+        "task": Question(data="digits"),
+        "agreement": (0.9,),
         "training": Training(epochs=1, batch=64),
         "compute": Compute(threads=1),
         "methods": ("erm", "lff"),
@@ -76,6 +77,20 @@ def test_the_report_is_self_contained_and_shows_every_method(finished: Path) -> 
     assert "<td>lff: biased</td>" in text
 
 
+@pytest.mark.usefixtures("local_ray")
+def test_several_levels_of_bias_have_a_report_each_and_one_together(tmp_path: Path) -> None:
+    two = config(tmp_path, agreement=(), conflict_ratio=(0.25, 1.0), seeds=1, methods=("erm",))
+    debias.main(two)
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert {r["agreement"] for r in rows} == {0.8, 0.5}
+    for level in (0.8, 0.5):
+        folder = tmp_path / f"agreement-{level}"
+        assert (folder / "cells/erm-0/done.json").exists()
+        own = json.loads((folder / "results.json").read_text())["rows"]
+        assert own == [r for r in rows if r["agreement"] == level]
+        assert f'href="{folder.name}/report.html"' in (tmp_path / "report.html").read_text()
+
+
 def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = json.loads((finished / "results.json").read_text())["rows"]
     monkeypatch.setattr("biasray.cell.train", lambda *_: pytest.fail("trained again"))
@@ -86,8 +101,8 @@ def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path
 def test_a_folder_of_another_comparison_is_refused_and_kept(finished: Path) -> None:
     before = (finished / "results.json").read_bytes()
     with pytest.raises(ValueError, match=r"holds another comparison \(agreement 0.9 there, 0.8 here"):
-        debias.main(config(finished, task=Task(data="digits", agreement=0.8)))
-    with pytest.raises(ValueError, match="other methods or seeds"):
+        debias.main(config(finished, agreement=(0.8,)))
+    with pytest.raises(ValueError, match="more or fewer trainings"):
         debias.main(config(finished, seeds=1))
     assert (finished / "results.json").read_bytes() == before
 
@@ -107,8 +122,8 @@ def test_settings_come_as_json_text_or_as_a_file(tmp_path: Path) -> None:
         ({"methods": ("jtt",), "settings": '{"jtt": {"identify": 1.5}}'}, "a whole number or null"),
         ({"methods": ("jtt",), "settings": '{"jtt": {"identify": 0}}'}, "at least 1 epoch"),
         ({"compute": Compute(threads=0)}, "--threads must be at least 1"),
-        ({"task": Task(data="digits", agreement=0.9, colour_std=-1.0)}, "--colour-std must be 0 or more"),
-        ({"task": Task(data="digits", agreement=0.9, examples=0)}, "0 training examples cannot be had"),
+        ({"task": Question(data="digits", colour_std=-1.0)}, "--colour-std must be 0 or more"),
+        ({"task": Question(data="digits", examples=0)}, "0 training examples cannot be had"),
         ({"settings": "tests"}, "cannot be read"),
         ({"settings": '{"jtt": {}}'}, "not among --methods"),
         ({"settings": "nowhere.json"}, "no settings file nowhere.json"),
@@ -117,9 +132,12 @@ def test_settings_come_as_json_text_or_as_a_file(tmp_path: Path) -> None:
         ({"seeds": 0}, "--seeds must be at least 1"),
         ({"methods": ("lfg",)}, "Unknown method 'lfg'"),
         ({"methods": ()}, "--methods names none"),
-        ({"task": Task(data="nowhere", agreement=0.9)}, "no data set 'nowhere'"),
-        ({"task": Task(data=".", agreement=0.9)}, "holds no manifest.json"),
-        ({"task": Task(data="digits")}, "need an --agreement"),
+        ({"task": Question(data="nowhere")}, "no data set 'nowhere'"),
+        ({"task": Question(data=".")}, "holds no manifest.json"),
+        ({"agreement": ()}, "need an --agreement"),
+        ({"agreement": (0.9, 1.5)}, "share from 0 to 1"),
+        ({"conflict_ratio": (0.1,)}, "--agreement or --conflict-ratio, not both"),
+        ({"agreement": (), "conflict_ratio": (-0.1,)}, "--conflict-ratio must be 0 or more"),
         ({"training": Training(network="resnet19")}, "Unknown network"),
     ],
 )
@@ -135,7 +153,7 @@ def test_bad_input_is_refused_before_anything_is_written(fields: dict[str, objec
     [
         (debias.main, config(Path("runs/mine")), "--out runs/mine: a submitted job runs in a temporary copy of its folder"),
         (debias.main, debias.Config(), "No --out: a submitted job"),
-        (debias.main, config(Path("/tmp/x"), task=Task(data="data/x")), "--data data/x: a submitted job"),
+        (debias.main, config(Path("/tmp/x"), task=Question(data="data/x")), "--data data/x: a submitted job"),
         (
             partial(tracking.start, name="x", fingerprint="x", parameters={}),
             "sqlite:///m.db",

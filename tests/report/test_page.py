@@ -40,7 +40,7 @@ def render(
     html = page.render(
         rows,
         cells,
-        [{"history": epochs, "seconds": 1.0}] * len(cells),
+        [{"history": epochs, "seconds": 1.0, "memory": 5e8}] * len(cells),
         prepared,
         pictures,
         [("a.jpg", "not an image")],

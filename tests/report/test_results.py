@@ -1,8 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from biasray import metrics
+from biasray.metrics.interval import holm
 from biasray.report import headline
 from biasray.report.results import Row, outcome, rows
 
@@ -16,11 +18,11 @@ def predictions(seed: int, wrong_if_conflicting: float, n: int = 400) -> pd.Data
     return pd.DataFrame({"id": np.arange(n).astype(str), "target": target_N, "bias": bias_N, "predicted": target_N ^ wrong_N})
 
 
-def comparison(seeds: int = 3) -> list[Row]:
+def comparison(seeds: int = 3, others: int = 1) -> list[Row]:
     train_TB = np.array([[90, 10], [10, 90]])
     found = [
         outcome(method, "", [predictions(7 * k + s, wrong) for s in range(seeds)], train_TB, [1.0] * seeds)
-        for k, (method, wrong) in enumerate((("erm", 0.5), ("other", 0.2)))
+        for k, (method, wrong) in enumerate((("erm", 0.5), ("other", 0.2), ("other 1", 0.3), ("other 2", 0.5))[: 1 + others])
     ]
     return rows("pets", found, TARGETS, BIASES, aligned=True)
 
@@ -35,7 +37,7 @@ def test_every_figure_has_both_intervals_n_and_the_number_of_seeds() -> None:
     figures = {(r["method"], r["metric"], r["group"]) for r in found}
     assert len(found) == 2 * len(figures)
     for r in found:
-        assert set(r) == {
+        assert set(r) - {"p"} == {
             "data",
             "method",
             "setting",
@@ -98,7 +100,7 @@ def test_a_single_seed_has_no_interval_over_seeds() -> None:
     row = one(found, method="erm", metric="accuracy", group="all", interval="seeds")
     assert row["low"] is None
     assert row["high"] is None
-    assert "one seed" in headline.text(found)
+    assert "one seed" in headline.text(found, {})
 
 
 def test_the_training_weighted_average_weighs_by_training_and_the_group_average_does_not() -> None:
@@ -115,10 +117,37 @@ def test_seeds_that_were_tested_on_other_examples_are_not_mixed() -> None:
 
 def test_the_headline_names_values_and_intervals_in_per_cent() -> None:
     found = comparison()
-    lines = headline.text(found).splitlines()
+    lines = headline.text(found, {}).splitlines()
     assert [c.strip() for c in lines[0].split("|")[1:-1]] == [
-        "method", "group average", "worst group", "model bias", "model bias minus erm",
+        "method", "group average", "worst group", "model bias", "group average minus erm", "model bias minus erm",
     ]  # fmt: skip
     value = one(found, method="other", metric="group_average", interval="seeds")
     assert f"{100 * value['value']:.1f} ({100 * value['low']:.1f} to {100 * value['high']:.1f})" in lines[3]
-    assert lines[-1] == "Per cent, mean and 95 % interval over 3 seeds; n = 400 test examples."
+    assert lines[-1].startswith("Per cent, mean and 95 % interval over 3 seeds; n = 400 test examples; p: paired t test")
+    lines = headline.text(found, {("other", "group_average"): 82.57}).splitlines()
+    assert f"{100 * value['high']:.1f}; paper 82.57)" in lines[3]
+
+
+def shift(method: str) -> list[float]:
+    """By seed: how much higher the method's group average is than the baseline's."""
+    wrong = {"erm": (0, 0.5), "other": (1, 0.2), "other 1": (2, 0.3), "other 2": (3, 0.5)}
+
+    def average(name: str, seed: int) -> float:
+        k, share = wrong[name]
+        p = predictions(7 * k + seed, share)
+        return float((p["target"] == p["predicted"]).groupby([p["target"], p["bias"]]).mean().mean())
+
+    return [average(method, s) - average("erm", s) for s in range(3)]
+
+
+def test_the_p_of_a_difference_is_corrected_for_the_number_of_methods() -> None:
+    few, more = comparison(), comparison(others=3)
+    metric = "group_average minus erm"
+    alone = one(few, method="other", metric=metric, interval="seeds")["p"]
+    each = {r["method"]: r["p"] for r in more if r["metric"] == metric and r["interval"] == "seeds"}
+    assert set(each) == {"other", "other 1", "other 2"}
+    raw = {m: stats.ttest_1samp(shift(m), 0).pvalue for m in each}
+    assert alone == pytest.approx(raw["other"])
+    assert each == pytest.approx(dict(zip(raw, holm(list(raw.values())), strict=True)))
+    assert each["other"] > alone
+    assert all("p" not in r for r in more if r["interval"] == "examples" or "minus" not in r["metric"])
