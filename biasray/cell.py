@@ -1,9 +1,9 @@
 """One cell of a comparison: bias the data, train, predict the test split once, and leave the result in a folder."""
 
+import dataclasses
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from biasray.bias.task import Prepared, prepare
 from biasray.contract import Labels, Method, Table
 from biasray.data.dataset import DataSet, Images
 from biasray.experiment import Experiment
-from biasray.loop import SCAN, Place, Plan, Tick, train
+from biasray.loop import SCAN, Place, Plan, Tick, epochs
 from biasray.predict import predict
 from biasray.process import forget_peak, peak_memory
 from biasray.random import rng
@@ -41,7 +41,7 @@ def run(
     save_seconds: float = 30.0,
     world: World = ALONE,
 ) -> dict[str, Any]:
-    """Train and test one experiment, or go on where its folder left off; a finished one is only read.
+    """Train one experiment to its end and test it, or go on where its folder left off; a finished one is only read.
 
     Leaves `predictions.parquet` (id, target, bias, predicted, p_0 ...), `network.safetensors` with
     `network.json`, and last `done.json`, which is returned: history and seconds. Each worker of `world` calls this; the
@@ -53,23 +53,9 @@ def run(
     began = time.monotonic()
     forget_peak()
     prepared = prepare(dataset, experiment.task, experiment.seed)
-    told = "bias" in methods.get(experiment.method).needs
-    tables: dict[str, Table] = {
-        "train": resident(dataset, prepared, prepared.tables["train"], device, experiment, bias=told),
-        "validation": resident(dataset, prepared, prepared.tables["validation"], device, experiment),
-    }
-    if prepared.aligned:
-        tables["exposure"] = resident(dataset, prepared, exposure(prepared, experiment.seed), device, experiment)
-    plan = Plan(recipe=experiment.recipe, seed=experiment.seed, precision=experiment.precision, select=experiment.select)
-    ahead = stays(dataset, device)
-    place = Place(folder=folder, world=world, device=device, save_seconds=save_seconds, ahead=ahead, progress=progress)
-    try:
-        method, history = train(lambda: build(experiment, prepared), tables, plan, place)
-    except torch.OutOfMemoryError as error:
-        raise ValueError(
-            f"The GPU has too little memory for {experiment.network} with batches of {experiment.recipe.batch}: give a smaller "
-            "--batch and another --out, or more --workers."
-        ) from error
+    place = Place(folder=folder, world=world, device=device, save_seconds=save_seconds, progress=progress)
+    *_, (method, history) = fit(experiment, dataset, prepared, place)
+    method.eval()
     test = resident(dataset, prepared, prepared.tables["test"], device, experiment)
     batch = SCAN * experiment.recipe.batch
     seen = predict(method.predict, test, batch, world, device, experiment.precision)
@@ -89,6 +75,29 @@ def run(
     storage.write_json(storage.join(folder, DONE), result)
     storage.delete(storage.join(folder, "state.pt"))
     return result
+
+
+def fit(
+    experiment: Experiment, dataset: DataSet, prepared: Prepared, place: Place
+) -> Iterator[tuple[Method, list[dict[str, Any]]]]:
+    """Train an experiment on its prepared tables, without a look at the test split: method and history after each epoch, and
+    once more at the end. Raises ValueError where it cannot be trained."""
+    told = "bias" in methods.get(experiment.method).needs
+    tables: dict[str, Table] = {
+        "train": resident(dataset, prepared, prepared.tables["train"], place.device, experiment, bias=told),
+        "validation": resident(dataset, prepared, prepared.tables["validation"], place.device, experiment),
+    }
+    if prepared.aligned:
+        tables["exposure"] = resident(dataset, prepared, exposure(prepared, experiment.seed), place.device, experiment)
+    plan = Plan(recipe=experiment.recipe, seed=experiment.seed, precision=experiment.precision, select=experiment.select)
+    place = dataclasses.replace(place, ahead=stays(dataset, place.device))
+    try:
+        yield from epochs(lambda: build(experiment, prepared), tables, plan, place)
+    except torch.OutOfMemoryError as error:
+        raise ValueError(
+            f"The GPU has too little memory for {experiment.network} with batches of {experiment.recipe.batch}: give a smaller "
+            "--batch and another --out, or more --workers."
+        ) from error
 
 
 def build(experiment: Experiment, prepared: Prepared) -> Method:
@@ -161,7 +170,7 @@ def _publish(folder: str, method: Method, experiment: Experiment, table: pd.Data
     # safetensors refuses channels-last tensors.
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
     storage.write(storage.join(folder, "network.safetensors"), save(weights))
-    storage.write(storage.join(folder, "network.json"), json.dumps(asdict(experiment), indent=1).encode())
+    storage.write(storage.join(folder, "network.json"), json.dumps(dataclasses.asdict(experiment), indent=1).encode())
 
 
 def predictions(folder: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from biasray import storage
 from biasray.contract import Batch, Draw, Method, Objective, Predict, Stage, Table
 from biasray.metrics.counts import Counts, count
 from biasray.metrics.exposure import Sides, sides
-from biasray.metrics.groups import accuracy, group_average, worst_group
+from biasray.metrics.groups import accuracy, group_average, worst_class, worst_group
 from biasray.networks.norm import WorldBatchNorm2d
 from biasray.predict import Precision, Predicted, autocast, predict
 from biasray.random import key
@@ -27,6 +27,7 @@ from biasray.source import Source, every
 from biasray.world import Alone, World
 
 Select = Literal["last", "accuracy", "worst-group"]
+SCORES = (accuracy, group_average, worst_group, worst_class)  # of validation, after each epoch
 SCAN = 4  # a batch without gradient is so many times as large as a training batch
 
 
@@ -74,20 +75,34 @@ class Position:
 def train(
     build: Callable[[], Method], tables: Mapping[str, Table], plan: Plan, place: Place
 ) -> tuple[Method, list[dict[str, Any]]]:
-    """Train a method, from the checkpoint in the folder where there is one.
+    """Train a method to its end and leave it in eval mode: it, and its history. See `epochs`."""
+    *_, (method, history) = epochs(build, tables, plan, place)
+    return method.eval(), history
 
-    `tables` holds "train", "validation" and whatever else the method's streams name. Returns the method in
-    eval mode and its history: per epoch the stage, the mean loss of each objective, and validation scores. Where there
-    is a table "exposure", of training examples with their bias labels, history also tells what the method and
+
+def epochs(
+    build: Callable[[], Method], tables: Mapping[str, Table], plan: Plan, place: Place
+) -> Iterator[tuple[Method, list[dict[str, Any]]]]:
+    """Train a method epoch by epoch, from the checkpoint in the folder where there is one; whoever stops asking stops it.
+
+    `tables` holds "train", "validation" and whatever else the method's streams name. Yields the method and its history
+    after each epoch, and once more at the end: per epoch the stage, the mean loss of each objective, and validation scores.
+    Where there is a table "exposure", of training examples with their bias labels, history also tells what the method and
     each network that is to learn the bias get wrong of aligned and of conflicting ones.
     Raises ValueError where a loss is not finite or a stream is empty.
     """
     run = _Run(build, tables, plan, place)
-    run.restore()
-    while run.at.stage < len(run.stages):
-        run.advance()
-    run.close()
-    return run.method.eval(), run.history
+    try:
+        run.restore()
+        while run.at.stage < len(run.stages):
+            told = len(run.history)
+            run.advance()
+            if len(run.history) > told:
+                yield run.method, run.history
+        run.save()
+        yield run.method, run.history
+    finally:
+        run.close()
 
 
 def networks(method: Method) -> list[str]:
@@ -191,7 +206,6 @@ class _Run:
                 source.restore(state["sources"][name])
 
     def close(self) -> None:
-        self.save()
         for source in self.sources.values():
             source.close()
 
@@ -309,7 +323,7 @@ class _Run:
         self.refuse_infinite()
         stage, counts = self.stage, self.validate(self.method.predict)
         losses = {name: float(total / n) for name, (total, n) in self.losses.items()}
-        scores = {f.__name__: float(f(counts)) for f in (accuracy, group_average, worst_group)}
+        scores = {f.__name__: float(f(counts)) for f in SCORES}
         self.history.append({"stage": stage.name, "epoch": self.at.epoch + 1, "losses": losses, **scores, **self.exposure()})
         if not stage.choose:
             return

@@ -1,7 +1,10 @@
 """Search ranges, written beside the defaults: `eta: Annotated[float, Range(1e-3, 1e-1, log=True)] = 1e-2`."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, get_args, get_type_hints
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,22 @@ def ranges(config: type) -> dict[str, Range]:
     hints = get_type_hints(config, include_extras=True)
     found = {f.name: [m for m in getattr(hints[f.name], "__metadata__", ()) if isinstance(m, Range)] for f in fields(config)}
     return {name: metadata[0] for name, metadata in found.items() if metadata}
+
+
+def whole(config: type) -> set[str]:
+    """The fields of a Config class that hold whole numbers."""
+    return {name for name, hint in get_type_hints(config).items() if int in (hint, *get_args(hint))}
+
+
+def draw(config: type, rng: np.random.Generator) -> dict[str, float]:
+    """Every searchable field of a Config class, drawn evenly from its range, or evenly in its logarithm."""
+    return {name: _drawn(r, name in whole(config), rng) for name, r in ranges(config).items()}
+
+
+def _drawn(r: Range, is_whole: bool, rng: np.random.Generator) -> float:
+    high = r.high + 1 if is_whole else r.high  # a whole number is cut off below
+    value = math.exp(rng.uniform(math.log(r.low), math.log(high))) if r.log else rng.uniform(r.low, high)
+    return min(int(value), int(r.high)) if is_whole else value
 
 
 def settings(config: type, given: dict[str, Any], owner: str) -> Any:

@@ -65,7 +65,7 @@ def main(config: Config) -> str:
     name = config.out or f"runs/debias-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
     parts = at_each_level(cells, dataset, out)
-    claim(out, cells)
+    claim(out, [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells])
     task = cells[0].task
     called = f"debias {dataset.name}: {task.target} from {task.bias}, {', '.join(part.level for part in parts)}"
     records = start(config.tracking, called, fingerprint, flat(dataclasses.asdict(config)))

@@ -1,13 +1,11 @@
 """Where a run reads and writes: its out folder is its own, and a submitted job names places that outlive it."""
 
-import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from biasray import storage
 from biasray.engine.cluster import submitted
-from biasray.experiment import Experiment
 
 CONFIG = "config.json"
 
@@ -22,13 +20,13 @@ def refuse_relative(option: str, place: str | None) -> None:
         )
 
 
-def claim(out: str, cells: Sequence[Experiment]) -> None:
-    """Make the out folder this comparison's own, or see that it already is."""
+def claim(out: str, trainings: Sequence[Mapping[str, Any]]) -> None:
+    """Make the out folder this run's own, or see that it already is; its trainings are told apart by their `hash`."""
     file = storage.join(out, CONFIG)
-    mine = json.loads(json.dumps([{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells]))
+    mine = json.loads(json.dumps(list(trainings)))
     if not storage.exists(file):
         if storage.names(out):
-            raise ValueError(f"{out} is not empty and holds no comparison; give another --out.")
+            raise ValueError(f"{out} is not empty and holds no such results; give another --out.")
         storage.write_json(file, mine)
         return
     there = storage.read_json(file)
@@ -38,7 +36,7 @@ def claim(out: str, cells: Sequence[Experiment]) -> None:
     one, other = next(((a, b) for a, b in pairs if a["hash"] != b["hash"]), ({}, {}))
     differ = [f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k]]
     said = "; ".join(differ[:3]) or "more or fewer trainings"
-    raise ValueError(f"{out} holds another comparison ({said}); give another --out.")
+    raise ValueError(f"{out} holds another run ({said}); give another --out.")
 
 
 def flat(fields: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Progress:
         self.bar.set_description_str(f"{status.finished}/{status.cells} {self.parts}{failed}", refresh=False)
         self.bar.total = status.total
         rate = status.images / max(time.monotonic() - self.began, 1.0)
-        self.bar.set_postfix_str(f"{rate:,.0f} images/s", refresh=False)
+        self.bar.set_postfix_str(f"{rate:,.0f} images/s" if status.images else "", refresh=False)
         self.bar.update(status.done - self.bar.n)
 
     def __enter__(self) -> "Progress":

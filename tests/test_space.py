@@ -1,9 +1,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 import pytest
 
-from biasray.space import Range, ranges, settings
+from biasray.space import Range, draw, ranges, settings
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,15 @@ def test_an_unknown_setting_names_the_owner_and_what_there_is() -> None:
         settings(Config, {"etta": 0.05}, "group-dro")
     with pytest.raises(ValueError, match="erm has no setting 'eta'; it has: none"):
         settings(Nothing, {"eta": 0.05}, "erm")
+
+
+def test_draws_fill_the_range_to_both_ends_whole_numbers_as_such() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [draw(Config, rng) for _ in range(4000)]
+    copies, eta = [d["copies"] for d in drawn], [d["eta"] for d in drawn]
+    assert {type(c) for c in copies} == {int}
+    assert (min(copies), max(copies)) == (1, 100)
+    assert min(eta) >= 1e-3
+    assert max(eta) <= 1e-1
+    assert np.median(eta) == pytest.approx(1e-2, rel=0.15)  # even in the logarithm
+    assert drawn[0].keys() == {"eta", "copies", "share"}

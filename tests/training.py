@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -74,8 +74,9 @@ STRONG: dict[str, dict[str, float]] = {"poisoner": {"p": 20}, "bias-ensemble": {
 def settings(name: str) -> dict[str, Any]:
     """Settings of a short training: every searchable whole number at its lowest."""
     config = type(methods.config(name, {}))
-    whole = [field for field, hint in get_type_hints(config).items() if int in (hint, *get_args(hint))]
-    return {field: int(r.low) for field, r in space.ranges(config).items() if field in whole} | STRONG.get(name, {})
+    return {field: int(r.low) for field, r in space.ranges(config).items() if field in space.whole(config)} | STRONG.get(
+        name, {}
+    )
 
 
 MINIATURES: dict[str, type[Method]] = {

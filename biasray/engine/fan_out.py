@@ -53,27 +53,43 @@ def fan_out(
     `at_once` jobs at most, or as many as Ray finds room for. Ray's own files are kept in the folder `scratch` meanwhile.
     """
     board = Board.options(resources=HEAD).remote()  # type: ignore[attr-defined]
-    trainable = tune.with_resources(Worker, tune.PlacementGroupFactory([dict(each)]))
+    worker = tune.with_parameters(Worker, jobs=dict(jobs), board=board, threads=threads)
+    results = fit(
+        worker,
+        each,
+        {"job": tune.grid_search(list(jobs))},
+        TuneConfig(reuse_actors=True, max_concurrent_trials=at_once),
+        scratch,
+        _Watch(len(jobs), board, told, finished),
+    )
+    ray.kill(board)  # Tune keeps a reference to it
+    return {r.config["job"]: said for r in results if (said := sentence(r))}
+
+
+def fit(
+    trainable: Any, each: Mapping[str, float], space: dict[str, Any], how: TuneConfig, scratch: str, watch: Callback
+) -> Any:
+    """Run Tune over this space of configs, each trial with these resources, without a word of its own; returns its results."""
     tuner = tune.Tuner(
-        tune.with_parameters(trainable, jobs=dict(jobs), board=board, threads=threads),
-        param_space={"job": tune.grid_search(list(jobs))},
-        tune_config=TuneConfig(reuse_actors=True, max_concurrent_trials=at_once),
+        tune.with_resources(trainable, tune.PlacementGroupFactory([dict(each)])),
+        param_space=space,
+        tune_config=how,
         run_config=RunConfig(
             name="jobs",
             storage_filesystem=storage.locate(scratch)[0],
             storage_path=storage.locate(scratch)[1],
             failure_config=FailureConfig(max_failures=RETRIES),
-            callbacks=[_Watch(len(jobs), board, told, finished)],
+            callbacks=[watch],
             verbose=0,
         ),
     )
-    results: Any = tuner.fit()
-    ray.kill(board)  # Tune keeps a reference to it
+    results = tuner.fit()
     storage.delete_folder(scratch)
-    return {r.config["job"]: sentence for r in results if (sentence := _sentence(r))}
+    return results
 
 
-def _sentence(result: Any) -> str:
+def sentence(result: Any) -> str:
+    """Why a trial has failed; empty where it has not."""
     if isinstance(result.error, RayActorError | OutOfMemoryError):
         return LOST
     if result.error:

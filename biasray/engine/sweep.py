@@ -28,15 +28,19 @@ def sweep(
 ) -> dict[int, str]:
     """Run these cells; see `engine.cells.run_cells`."""
     connect()
-    gpu = device(compute).type == "cuda"
-    threads = compute.threads or 1
-    each = {"CPU": float(threads), **({"GPU": 1.0} if gpu else {})}
+    each, threads = needs(compute)
     refuse_too_much(compute.workers if compute.min_workers is None else compute.min_workers, each)
     shared = share(dataset, scratch)
-    jobs = {k: Work(k, cells[k], folders[k], shared, compute, gpu, save_seconds) for k in cells}
+    jobs = {k: Work(k, cells[k], folders[k], shared, compute, "GPU" in each, save_seconds) for k in cells}
     # Ray Train takes the CPUs and GPUs of its workers itself; what it is controlled by stays where the driver is.
     resources = each if compute.workers == 1 else HEAD
     return fan_out(jobs, resources, threads, _room(compute, each), scratch, told, finished)
+
+
+def needs(compute: Compute) -> tuple[dict[str, float], int]:
+    """Resources and torch threads of a worker."""
+    threads = compute.threads or 1
+    return {"CPU": float(threads), **({"GPU": 1.0} if device(compute).type == "cuda" else {})}, threads
 
 
 def _room(compute: Compute, each: dict[str, float]) -> int | None:

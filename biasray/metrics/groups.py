@@ -38,6 +38,14 @@ def worst_group(counts: Counts) -> Floats:
     return np.asarray(np.fmin.reduce(counts.group_accuracy, (-2, -1)))
 
 
+@metric("worst class")
+def worst_class(counts: Counts) -> Floats:
+    """Lowest accuracy of any target class. It needs no bias label, and yet chooses models that are fair to groups almost as
+    well as one that does (Yang, Zhang, Katabi, Ghassemi: Change is Hard, ICML 2023)."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.fmin.reduce(counts.correct.sum(-1) / counts.group.sum(-1), -1))
+
+
 def _mean(x: Floats, axes: tuple[int, ...] | int) -> Floats:
     """Mean without NaN; NaN where there is nothing else."""
     n = np.sum(~np.isnan(x), axes)

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from biasray import metrics
-from biasray.report.results import BASELINE, Row
+from biasray.report.results import Row
 
-COLUMNS = ("group_average", "worst_group", "model_bias", f"group_average minus {BASELINE}", f"model_bias minus {BASELINE}")
+COLUMNS = ("group_average", "worst_group", "model_bias")
+COMPARED = ("group_average", "model_bias")  # also as differences from a baseline
 
 
 class Cell(NamedTuple):
@@ -24,8 +25,12 @@ def title(metric: str) -> str:
 
 
 def columns(rows: Sequence[Row]) -> list[str]:
-    present = {row["metric"] for row in rows}
-    return [column for column in COLUMNS if column in present]
+    present = list(dict.fromkeys(row["metric"] for row in rows))
+    differences = [f"{name} minus" for name in COMPARED]
+    return [
+        *(name for name in COLUMNS if name in present),
+        *(metric for name in differences for metric in present if metric.startswith(name)),
+    ]
 
 
 def cell(rows: Sequence[Row], method: str, metric: str, group: str = "all") -> Cell | None:

@@ -51,9 +51,11 @@ def outcome(
     )
 
 
-def rows(data: str, found: Sequence[Outcome], targets: Sequence[str], biases: Sequence[str], aligned: bool) -> list[Row]:
-    """All metrics of all methods, and their seed-paired differences from the baseline where it is there."""
-    baseline = next((t for t in found if t.method == BASELINE), None)
+def rows(
+    data: str, found: Sequence[Outcome], targets: Sequence[str], biases: Sequence[str], aligned: bool, against: str = BASELINE
+) -> list[Row]:
+    """All metrics of all methods, and their seed-paired differences from the method `against` where it is there."""
+    baseline = next((t for t in found if t.method == against), None)
     out: list[Row] = []
     for t in found:
         out += _rows(data, t, [*_overall(t.train_TB.shape), *_by_group(targets, biases, aligned)], None)

@@ -15,7 +15,7 @@ import pytest
 from biasray import data
 from biasray.bias.task import Question
 from biasray.experiment import Compute, Training
-from pipelines import debias, import_data, quickstart, scan, tracking
+from pipelines import debias, import_data, quickstart, scan, tracking, tune
 from pipelines.benchmarks import drawing, engine, fused, importing, loop, reading, zoo
 from pipelines.cli import run
 
@@ -93,14 +93,14 @@ def test_several_levels_of_bias_have_a_report_each_and_one_together(tmp_path: Pa
 
 def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = json.loads((finished / "results.json").read_text())["rows"]
-    monkeypatch.setattr("biasray.cell.train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("biasray.cell.fit", lambda *_: pytest.fail("trained again"))
     debias.main(config(finished))
     assert json.loads((finished / "results.json").read_text())["rows"] == before
 
 
 def test_a_folder_of_another_comparison_is_refused_and_kept(finished: Path) -> None:
     before = (finished / "results.json").read_bytes()
-    with pytest.raises(ValueError, match=r"holds another comparison \(agreement 0.9 there, 0.8 here"):
+    with pytest.raises(ValueError, match=r"holds another run \(agreement 0.9 there, 0.8 here"):
         debias.main(config(finished, agreement=(0.8,)))
     with pytest.raises(ValueError, match="more or fewer trainings"):
         debias.main(config(finished, seeds=1))
@@ -181,7 +181,7 @@ def test_a_file_is_not_taken_for_a_folder(tmp_path: Path) -> None:
 
 def test_a_stranger_folder_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(ValueError, match="is not empty and holds no comparison"):
+    with pytest.raises(ValueError, match="is not empty and holds no such results"):
         debias.main(config(tmp_path))
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -197,7 +197,7 @@ def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> Non
 
 
 @pytest.mark.parametrize(
-    "module", [debias, import_data, quickstart, scan, loop, importing, drawing, engine, reading, zoo, fused]
+    "module", [debias, import_data, quickstart, scan, tune, loop, importing, drawing, engine, reading, zoo, fused]
 )
 def test_help_explains_every_option(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,0 +1,226 @@
+"""A search of settings as a Ray Tune run: its trials are trainings that report after each epoch of their last stage.
+
+Each trial keeps its scores and its checkpoint in a folder named after its experiment. When a search is run again, trials tell
+Tune at once what is there, so that its schedulers and searchers know what they knew before, and train only what is missing.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, final
+
+import optuna.logging
+import torch
+from optuna.samplers import TPESampler
+from ray import tune
+from ray.tune import Callback, TuneConfig
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from biasray import cell, search, space, storage
+from biasray.bias.task import prepare
+from biasray.data.dataset import DataSet
+from biasray.engine import cluster
+from biasray.engine.cells import Status
+from biasray.engine.fan_out import fit, sentence
+from biasray.engine.sweep import needs
+from biasray.engine.work import Shared, share
+from biasray.experiment import Compute
+from biasray.loop import Place
+from biasray.process import settle
+from biasray.random import key
+from biasray.search import Search, Tried
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+BEST = 3  # ASHA goes on with a third of the trials at each rung
+
+
+def run_search(
+    searched: Search,
+    trials: int,
+    dataset: DataSet,
+    folder: str,
+    compute: Compute,
+    scratch: str,
+    told: Callable[[Status], None] = lambda status: None,
+    save_seconds: float = 30.0,
+) -> list[str]:
+    """Try so many settings, counted those that `folder` holds already; returns a sentence for each trial that was lost.
+
+    Those are tried again when this is called again. A trial that cannot be trained ends, and says why in its own file.
+    """
+    ended = [tried for tried in search.all_tried(folder) if tried.ended]
+    if len(ended) >= trials:
+        return []
+    cluster.connect()
+    each, threads = needs(compute)
+    cluster.refuse_too_much(1, each)
+    shared, on = share(dataset, scratch), "cuda" if "GPU" in each else "cpu"
+    trial = tune.with_parameters(
+        Trial, searched=searched, folder=folder, shared=shared, on=on, threads=threads, save_seconds=save_seconds
+    )
+    if searched.way == "optuna":
+        grid = dict[str, Any]()
+        how = TuneConfig(
+            search_alg=_optuna(searched, folder),
+            num_samples=trials - len(ended),
+            max_concurrent_trials=max(1, cluster.room(each)),  # or it would propose all before it has seen any
+            reuse_actors=True,
+            metric="score",
+            mode="max",
+        )
+    else:
+        grid = {"number": tune.grid_search(list(range(trials)))}
+        how = TuneConfig(
+            scheduler=_asha(searched) if searched.way == "asha" else None, reuse_actors=True, metric="score", mode="max"
+        )
+    rows = len(prepare(dataset, searched.base.task, searched.base.seed).tables["train"])
+    watch = _Watch(trials, searched.base.epochs, rows, folder, told)
+    return [said for result in fit(trial, each, grid, how, scratch, watch) if (said := sentence(result))]
+
+
+def _asha(searched: Search) -> ASHAScheduler:
+    longest = searched.base.epochs
+    return ASHAScheduler(max_t=longest, grace_period=max(1, longest // BEST**2), reduction_factor=BEST)
+
+
+def _distributions(searched: Search) -> dict[str, Any]:
+    """The method's ranges as Tune writes them."""
+    whole, found = space.whole(searched.kind), dict[str, Any]()
+    for name, r in space.ranges(searched.kind).items():
+        if name in whole:
+            found[name] = (tune.lograndint if r.log else tune.randint)(int(r.low), int(r.high) + 1)
+        else:
+            found[name] = (tune.loguniform if r.log else tune.uniform)(r.low, r.high)
+    return found
+
+
+def _optuna(searched: Search, folder: str) -> OptunaSearch:
+    """Optuna's tree-structured Parzen estimator, told of all trials that have ended; those that were begun come first."""
+    found = search.all_tried(folder)
+    begun = [tried.settings for tried in found if not tried.ended]
+    ended = sum(tried.ended for tried in found)
+    sampler = TPESampler(seed=key(searched.base.seed, ended) % 2**32)  # the same seed would propose the same once more
+    made = OptunaSearch(
+        OptunaSearch.convert_search_space(_distributions(searched)),
+        points_to_evaluate=begun or None,
+        sampler=sampler,
+        metric="score",
+        mode="max",
+    )
+    for tried in found:
+        if tried.ended:
+            made.add_evaluated_point(tried.settings, searched.final(tried.scores) if not tried.failure else 0.0)
+    return made
+
+
+@final
+class Trial(tune.Trainable):
+    """A warm actor that trains one trial after another, an epoch of its last stage a step."""
+
+    def setup(  # type: ignore[override]
+        self,
+        config: dict[str, Any],
+        searched: Search,
+        folder: str,
+        shared: Shared,
+        on: str,
+        threads: int,
+        save_seconds: float,
+    ) -> None:
+        settle(threads)
+        self.searched, self.shared, self.trials = searched, shared, folder
+        self.device, self.save_seconds = torch.device(on), save_seconds
+        self.begin()
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.begin()
+        return True
+
+    def begin(self) -> None:
+        number = self.config.get("number")
+        settings = dict(self.config) if number is None else self.searched.drawn(number)
+        self.name = storage.fingerprint(settings)
+        self.folder = storage.join(self.trials, self.name)
+        self.tried = search.read(self.folder) or Tried(settings, [])
+        self.running: Iterator[list[float]] | None = None
+        self.at = 0  # epochs of the last stage that Tune was told of
+
+    def cleanup(self) -> None:
+        """Nothing: a trial keeps what it needs to go on."""
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: a trial keeps what it needs to go on."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: a trial goes on by itself."""
+
+    def step(self) -> dict[str, Any]:
+        longest = self.searched.base.epochs
+        over = False
+        try:
+            if not self.tried.failure and self.at == len(self.tried.scores):
+                over = not self.advance()
+        except ValueError as error:
+            self.tried = self.tried._replace(failure=str(error))
+            search.write(self.folder, self.tried._replace(at=time.time()))
+        if self.tried.failure:
+            return {"score": 0.0, "trial": self.name, "done": True}
+        self.at += not over
+        score = self.searched.final(self.tried.scores[: self.at])
+        return {"score": score, "trial": self.name, "done": over or self.at >= longest}
+
+    def advance(self) -> bool:
+        """One more epoch of the last stage, and all that comes before it; False where there is none."""
+        if self.running is None:
+            self.running = self.scores()
+        for scores in self.running:
+            if len(scores) > self.at:
+                self.tried = self.tried._replace(scores=scores, at=time.time())
+                search.write(self.folder, self.tried)
+                return True
+        return False
+
+    def scores(self) -> Iterator[list[float]]:
+        """Scores by epoch of the last stage, after each epoch of any stage."""
+        experiment, dataset = self.searched.trial(self.tried.settings), self.shared.open()
+        prepared = prepare(dataset, experiment.task, experiment.seed)
+        place = Place(folder=self.folder, device=self.device, save_seconds=self.save_seconds)
+        for method, history in cell.fit(experiment, dataset, prepared, place):
+            last = method.stages()[-1].name
+            yield [self.searched.score(epoch) for epoch in history if epoch["stage"] == last]
+
+
+@final
+class _Watch(Callback):
+    """Marks trials as ended, and tells how far they are."""
+
+    def __init__(self, trials: int, epochs: int, rows: int, folder: str, told: Callable[[Status], None]) -> None:
+        self.trials, self.epochs, self.rows, self.folder, self.told = trials, epochs, rows, folder, told
+        self.running: dict[str, int] = {}
+        self.ended, self.failed = sum(tried.ended for tried in search.all_tried(folder)), 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune saves its callbacks for a restore that we never ask for, and a terminal cannot be saved."""
+        return {}
+
+    def on_trial_result(self, iteration: int, trials: Sequence[Any], trial: Any, result: Any, **info: Any) -> None:
+        self.running[trial.trial_id] = result["training_iteration"]
+        self.tell()
+
+    def on_trial_complete(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+        self.running.pop(trial.trial_id, None)
+        folder = storage.join(self.folder, trial.last_result["trial"])
+        tried = search.read(folder)
+        assert tried is not None
+        if not tried.ended:
+            self.ended += 1
+            search.write(folder, tried._replace(ended=True))
+        storage.delete(storage.join(folder, "state.pt"))
+        self.tell()
+
+    def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+        self.failed += 1
+
+    def tell(self) -> None:
+        done = self.ended * self.epochs + sum(self.running.values())
+        self.told(Status(self.trials, self.ended, self.failed, done, self.trials * self.epochs, 0))

@@ -1,0 +1,103 @@
+"""Searching a method's settings: what is drawn, what a trial is, and what it is judged by, never on the test split."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, final
+
+from biasray import methods, space, storage
+from biasray.experiment import Experiment
+from biasray.random import rng
+
+Objective = Literal["worst-group", "group-average", "worst-class", "accuracy"]
+Way = Literal["random", "asha", "optuna"]
+INFORMED = ("worst-group", "group-average")  # objectives that need bias labels of the validation split
+
+Settings = dict[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class Search:
+    """One search: everything that determines which settings are tried and how each is judged, but for their number."""
+
+    base: Experiment
+    """What every trial has in common, with the method's default settings."""
+    way: Way
+    objective: Objective
+
+    def __post_init__(self) -> None:
+        if not space.ranges(self.kind):
+            raise ValueError(f"{self.base.method} declares no range to search its settings in; choose another --method.")
+
+    @property
+    def kind(self) -> type:
+        """The method's Config class."""
+        kind: type = sys.modules[methods.get(self.base.method).__module__].Config
+        return kind
+
+    def fingerprint(self) -> str:
+        return storage.fingerprint([self.base.fingerprint(), self.way, self.objective])
+
+    def drawn(self, number: int) -> Settings:
+        """The settings of this trial of a random search."""
+        return space.draw(self.kind, rng(self.base.seed, "search", number))
+
+    def trial(self, settings: Mapping[str, Any]) -> Experiment:
+        """The experiment with these of the method's settings, the others as they are by default."""
+        config = methods.config(self.base.method, {**self.base.settings, **settings})
+        return dataclasses.replace(self.base, settings=dataclasses.asdict(config))
+
+    def score(self, epoch: Mapping[str, Any]) -> float:
+        """The objective after an epoch, from the history's entry."""
+        return float(epoch[self.objective.replace("-", "_")])
+
+    def final(self, score_E: Sequence[float]) -> float:
+        """The score of a trial: that of the epoch which is kept."""
+        return score_E[-1] if self.base.select == "last" else max(score_E)
+
+
+class Tried(NamedTuple):
+    """What a trial left in its folder."""
+
+    settings: Settings
+    scores: list[float]  # of the last stage, by epoch
+    failure: str | None = None  # why it could not go on
+    ended: bool = False  # by itself, or by a scheduler
+    at: float = 0.0  # seconds since 1970 of its last score
+
+
+TRIAL = "trial.json"
+
+
+def write(folder: str, tried: Tried) -> None:
+    storage.write_json(storage.join(folder, TRIAL), tried._asdict())
+
+
+def read(folder: str) -> Tried | None:
+    """None where nothing was tried yet."""
+    file = storage.join(folder, TRIAL)
+    return Tried(**storage.read_json(file)) if storage.exists(file) else None
+
+
+def ranked(searched: Search, found: Sequence[Tried]) -> list[Tried]:
+    """Trials with the best first: those that were trained longest, of these the highest score. Those that failed come last."""
+    return sorted(
+        found, key=lambda t: (not t.failure, len(t.scores), searched.final(t.scores) if t.scores else 0), reverse=True
+    )
+
+
+def best(searched: Search, found: Sequence[Tried]) -> Tried:
+    """The trial with the highest score among those that were trained to their end; raises ValueError where there is none."""
+    whole = [t for t in ranked(searched, found) if not t.failure and len(t.scores) == searched.base.epochs]
+    if not whole:
+        failures = [t.failure for t in found if t.failure]
+        raise ValueError(f"No trial was trained to its end: {failures[0] if failures else 'run the same command again.'}")
+    return whole[0]
+
+
+def all_tried(folder: str) -> list[Tried]:
+    """Every trial in the folder of trials, in the order of their names."""
+    found = [read(storage.join(folder, name)) for name in storage.names(folder)]
+    return [tried for tried in found if tried]

@@ -1,0 +1,106 @@
+"""Searches on a real Ray, whole, killed and gone on with."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from biasray import cell, search
+from biasray.bias.task import prepare
+from biasray.engine.search import run_search
+from biasray.experiment import Compute
+from biasray.loop import Place
+from biasray.search import Search, Tried
+from tests.engine.cells import DIGITS, make
+
+BASE = make("lff", seed=100, epochs=9)
+
+
+def run(searched: Search, trials: int, out: Path) -> dict[str, Tried]:
+    """All that was tried after this search, by folder."""
+    assert run_search(searched, trials, DIGITS, str(out / "trials"), Compute(), str(out / "ray")) == []
+    return {p.name: tried for p in sorted((out / "trials").iterdir()) if (tried := search.read(str(p)))}
+
+
+def settings(found: Sequence[Tried]) -> list[tuple[float, ...]]:
+    return sorted(tuple(tried.settings.values()) for tried in found)
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_trials_score_what_the_same_training_does_on_validation_and_no_more_are_made_than_asked_for(tmp_path: Path) -> None:
+    searched = Search(BASE, "random", "group-average")
+    found = run(searched, 3, tmp_path)
+    assert settings(list(found.values())) == sorted(tuple(searched.drawn(k).values()) for k in range(3))
+    assert all(tried.ended and not tried.failure for tried in found.values())
+    name, tried = next(iter(found.items()))
+    prepared = prepare(DIGITS, BASE.task, BASE.seed)
+    *_, (_, history) = cell.fit(searched.trial(tried.settings), DIGITS, prepared, Place(folder=str(tmp_path / "alone")))
+    assert tried.scores == [epoch["group_average"] for epoch in history]
+    assert not (tmp_path / "trials" / name / "state.pt").exists()
+    before = (tmp_path / "trials" / name / "trial.json").stat().st_mtime_ns
+    more = run(searched, 5, tmp_path)
+    assert len(more) == 5
+    assert found.items() <= more.items()
+    assert (tmp_path / "trials" / name / "trial.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_asha_stops_most_trials_early_and_trains_the_best_to_their_end(tmp_path: Path) -> None:
+    found = list(run(Search(BASE, "asha", "group-average"), 9, tmp_path).values())
+    lengths = sorted(len(tried.scores) for tried in found)
+    assert lengths[0] < 9
+    assert lengths[-1] == 9
+    assert sum(lengths) < 0.8 * 9 * 9
+    assert all(tried.ended for tried in found)
+    assert not list((tmp_path / "trials").glob("*/state.pt"))
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_optuna_goes_on_with_what_it_has_not_proposed_yet(tmp_path: Path) -> None:
+    searched = Search(replace(BASE, epochs=1), "optuna", "accuracy")
+    first = run(searched, 3, tmp_path)
+    assert len(first) == 3
+    found = run(searched, 7, tmp_path)
+    assert len(found) == 7
+    assert first.items() <= found.items()
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_trial_that_cannot_be_trained_says_why_and_stops_no_other(tmp_path: Path) -> None:
+    broken = replace(BASE, epochs=1, recipe=replace(BASE.recipe, lr=1e30))
+    found = run(Search(broken, "random", "accuracy"), 2, tmp_path)
+    assert all(tried.ended and "is not finite" in str(tried.failure) for tried in found.values())
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from biasray.search import Search
+from tests.engine.test_run_search import BASE, run
+run(Search(BASE, sys.argv[1], "group-average"), 6, Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("way", ["random", "asha"])
+@pytest.mark.usefixtures("local_ray")
+def test_a_search_killed_half_way_ends_with_the_trials_of_an_undisturbed_one(way: str, tmp_path: Path) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", SCRIPT, way, str(tmp_path / "killed")], start_new_session=True)
+    until = time.monotonic() + 120
+    while not list((tmp_path / "killed/trials").glob("*/trial.json")) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not all(tried.ended for tried in search.all_tried(str(tmp_path / "killed/trials")))
+    searched = Search(BASE, way, "group-average")  # type: ignore[arg-type]
+    found, whole = run(searched, 6, tmp_path / "killed"), run(searched, 6, tmp_path / "whole")
+    assert found.keys() == whole.keys()
+    for name, tried in found.items():
+        shorter = min(len(tried.scores), len(whole[name].scores))  # ASHA decides by who comes first
+        assert tried.scores[:shorter] == whole[name].scores[:shorter]
+        assert tried.ended

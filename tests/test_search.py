@@ -1,0 +1,72 @@
+"""What is drawn, and how trials are judged."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from biasray import methods, search, space
+from biasray.search import Search, Tried
+from tests.engine.cells import make
+
+BASE = make("lff", seed=100, epochs=3)
+SEARCHED = Search(BASE, "random", "worst-group")
+
+
+def test_draws_differ_by_number_and_lie_within_the_declared_ranges() -> None:
+    ranges = space.ranges(SEARCHED.kind)
+    drawn = [SEARCHED.drawn(number) for number in range(200)]
+    assert len({json.dumps(d) for d in drawn}) == 200
+    assert drawn[:3] == [SEARCHED.drawn(number) for number in range(3)]
+    assert drawn[0] != Search(replace(BASE, seed=101), "random", "worst-group").drawn(0)
+    for d in drawn:
+        assert d.keys() == ranges.keys()
+        assert all(d[name] in r for name, r in ranges.items())
+
+
+@pytest.mark.parametrize("method", [m for m in methods.debiasing() if m != "erm"])
+def test_whatever_is_drawn_a_method_can_be_built_with(method: str) -> None:
+    searched = Search(make(method, epochs=3), "random", "accuracy")
+    for number in range(50):
+        drawn = searched.drawn(number)
+        assert drawn.items() <= searched.trial(drawn).settings.items()
+
+
+def test_settings_that_are_not_searched_stay_as_they_are_by_default() -> None:
+    base = make("poisoner", settings={"reweight": False})
+    assert Search(base, "random", "accuracy").trial({"p": 7.0}).settings == {**base.settings, "p": 7.0}
+
+
+def test_a_method_without_ranges_is_refused() -> None:
+    with pytest.raises(ValueError, match="erm declares no range"):
+        Search(make("erm"), "random", "accuracy")
+
+
+@pytest.mark.parametrize(("select", "score"), [("last", 0.2), ("accuracy", 0.5)])
+def test_a_trial_scores_what_the_epoch_that_is_kept_does(select: str, score: float) -> None:
+    assert Search(replace(BASE, select=select), "random", "accuracy").final([0.1, 0.5, 0.2]) == score
+
+
+def test_the_best_is_the_best_of_those_trained_to_their_end() -> None:
+    found = [
+        Tried({"q": 0.1}, [0.9], ended=True),  # stopped early, when its score was still that of a lucky epoch
+        Tried({"q": 0.2}, [0.1, 0.2, 0.6], ended=True),
+        Tried({"q": 0.3}, [0.1, 0.2, 0.7], ended=True),
+        Tried({"q": 0.4}, [0.1, 0.2, 0.8], failure="It is not finite.", ended=True),
+    ]
+    assert search.best(SEARCHED, found).settings == {"q": 0.3}
+    assert [t.settings["q"] for t in search.ranked(SEARCHED, found)] == [0.3, 0.2, 0.1, 0.4]
+
+
+def test_where_nothing_was_trained_to_its_end_the_cause_is_told() -> None:
+    with pytest.raises(ValueError, match="No trial was trained to its end: It is not finite"):
+        search.best(SEARCHED, [Tried({"q": 0.4}, [], failure="It is not finite.", ended=True)])
+
+
+def test_a_trial_is_read_as_it_was_written(tmp_path: Path) -> None:
+    tried = Tried({"q": 0.5, "n": 3}, [0.25, 0.5], None, True, 1.8e9)
+    search.write(str(tmp_path / "a"), tried)
+    assert search.read(str(tmp_path / "a")) == tried
+    assert search.read(str(tmp_path / "b")) is None
+    assert search.all_tried(str(tmp_path)) == [tried]
