@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from biasray import methods, networks, storage
+from biasray import data, methods, networks, storage
 from biasray.bias.task import Task, resolve
 from biasray.data.dataset import DataSet
 from biasray.loop import Select
@@ -23,7 +23,8 @@ Scale = Literal["smoke", "laptop", "paper"]
 class Training:
     network: str | None = None
     """mlp, digit-cnn, cnn, cnn-bn, resnet18, resnet34, resnet50, efficientnet-b1, convnext-t or swin-t; the last six
-    start from ImageNet weights as resnet50:imagenet. Default: mlp for grey digits, cnn otherwise."""
+    start from ImageNet weights as resnet50:imagenet. Default: mlp for grey digits, cnn otherwise; under --scale paper
+    that of the data set's papers."""
     preset: Literal["common", "own"] = "common"
     """common: Adam 1e-3 and one budget of epochs for all; own: the settings of each method's paper."""
     epochs: int | None = None
@@ -126,10 +127,12 @@ def resolved(
     kind = methods.get(method)
     rows = int((dataset.examples["split"] == "train").sum()) if task.examples is None else task.examples
     preset = Preset(recipe=Recipe(), epochs=SCALES[scale].epochs_of(rows))
+    if scale == "paper" and dataset.name in kind.own:
+        preset = dataclasses.replace(preset, settings=kind.own[dataset.name].settings)
     if training.preset == "own":
         preset = kind.own.get(dataset.name, kind.own[""])
     given = {name: value for name in ("lr", "batch") if (value := getattr(training, name)) is not None}
-    network = training.network or ("mlp" if dataset.shape[0] == 1 else "cnn")
+    network = training.network or usual_network(dataset, scale)
     networks.check(network)
     if training.epochs is not None and training.epochs < kind.fewest_epochs:
         raise ValueError(f"--epochs must be at least {kind.fewest_epochs} for {method}, not {training.epochs}.")
@@ -147,6 +150,13 @@ def resolved(
         select=training.select,
         seed=seed,
     )
+
+
+def usual_network(dataset: DataSet, scale: Scale) -> str:
+    """What is trained unless the user says otherwise: something small, or what papers train on the data set."""
+    if scale == "paper" and dataset.name in data.adapters():
+        return data.adapters()[dataset.name].network
+    return "mlp" if dataset.shape[0] == 1 else "cnn"
 
 
 def fast_precision(network: str, device: torch.device) -> Precision:

@@ -20,7 +20,7 @@ class Config:
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """cmnist, fairface, mnist or utkface; or folder, for pictures of your own."""
+    """celeba, cmnist, dogs-cats, fairface, imagenet-b, mnist, utkface or waterbirds; or folder, for pictures of your own."""
     source: str
     """Folder that holds the data set, unpacked, or a Parquet file of it."""
     out: str

@@ -98,3 +98,18 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         Compute(device="cuda:7").start()
     with pytest.raises(ValueError, match="Unknown --device quantum"):
         Compute(device="quantum").start()
+
+
+def test_under_scale_paper_a_data_set_brings_its_papers_network_and_settings() -> None:
+    digits = data.load("digits")
+    for name, network, p in (("celeba", "resnet18", 10), ("waterbirds", "resnet18", 5), ("imagenet-b", "resnet34", 5)):
+        named = dataclasses.replace(digits, name=name)
+        made = resolved(TASK, Training(), named, "poisoner", {}, "paper", 0, torch.device("cpu"))
+        assert (made.network, made.settings["p"], made.recipe.lr) == (network, p, 1e-3)
+        assert resolved(TASK, Training(), named, "poisoner", {}, "laptop", 0, torch.device("cpu")).settings["p"] == 5
+    assert (
+        resolved(
+            TASK, Training(), dataclasses.replace(digits, name="mnist"), "erm", {}, "paper", 0, torch.device("cpu")
+        ).network
+        == "mlp"
+    )

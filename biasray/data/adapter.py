@@ -37,6 +37,7 @@ class Adapter(ABC):
     anyones: ClassVar[bool] = False  # not one data set but a layout, so it is called after the folder it is imported into
     mode: ClassVar[Literal["L", "RGB"]] = "RGB"
     size: ClassVar[int]  # pixels a side unless the user says otherwise
+    network: ClassVar[str] = "resnet18"  # what papers train on it (here those of Zhang et al., MM 2024)
     version: ClassVar[int] = 1  # raised by hand when the adapter reads something differently
 
     def __init__(self, labels: str | None = None) -> None:

@@ -22,7 +22,7 @@ _NAME = re.compile(r".*_(\d)_(\d)\.png")
 class CMNIST(Adapter):
     """One share of conflicting examples; digit k goes with colour k. Without valid/ a tenth of training validates."""
 
-    target, bias, size = "digit", "colour", 28
+    target, bias, size, network = "digit", "colour", 28, "mlp"
 
     def index(self, source: str) -> Index:
         files = {part: _files(source, part) for part in (*_TRAIN, "test", "valid")}

@@ -40,7 +40,7 @@ def read_idx(source: str, stem: str, axes: int) -> NDArray[np.uint8]:
 
 @final
 class MNIST(Adapter):
-    target, bias, mode, size = "digit", "colour", "L", 28
+    target, bias, mode, size, network = "digit", "colour", "L", 28, "mlp"
 
     def index(self, source: str) -> Index:
         tables, set_aside = [], list[Remark]()

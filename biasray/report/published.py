@@ -66,7 +66,7 @@ EXPOSED: dict[str, tuple[float, ...]] = {
 OTHERS = {
     ("waterbirds", "bird", "place", None): "Waterbirds",
     ("dogs-cats", "animal", "brightness", 0.95): "Dogs & Cats",
-    ("imagenet-b", "object", "corruption", 0.95): "ImageNet-B",
+    ("imagenet-b", "object", "corruption", None): "ImageNet-B",
 }
 FACES = {
     "Big_Nose": "big nose", "Attractive": "attractive", "Blond_Hair": "blonde", "Bags_Under_Eyes": "bags under eyes",

@@ -1,0 +1,109 @@
+"""ImageNet-B, made by us in the manner of Zhang et al. 2024: ten classes of objects, ten corruptions of their images.
+
+The data set of that name has no public copy. From a folder in ImageNet's layout (train/CLASS/*.JPEG, val/CLASS/*.JPEG) this
+takes ten classes: all, or the first ten by name. In training 95 % of the images of class k have corruption k, the others any
+of the other nine; validation, a tenth of train/, likewise; test images, those of val/, have each corruption equally often.
+Which one an image gets depends on its name alone. Corruptions are of middling strength, on 128 pixels a side.
+"""
+
+import io
+from collections.abc import Callable
+from typing import final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance, ImageFilter
+
+from biasray import storage
+from biasray.data.adapter import Adapter, Index
+from biasray.data.dataset import Images
+from biasray.data.decode import decode
+from biasray.random import rng
+
+CLASSES, AGREEMENT, SIDE = 10, 0.95, 128
+Draw = np.random.Generator
+
+
+def _clipped(x: NDArray[np.floating]) -> Images:
+    return np.asarray(x.round().clip(0, 255), np.uint8)
+
+
+def _jpeg(image: Image.Image) -> Image.Image:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=8)
+    return Image.open(out)
+
+
+def _fog(image_HWC: Images, draw: Draw) -> Images:
+    """Clouds: noise of ever finer grain, added up, over the whole image."""
+    cloud_HW = np.zeros((SIDE, SIDE))
+    for cells in (2, 4, 8, 16):
+        grain = Image.fromarray(draw.random((cells, cells)).astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        cloud_HW += np.asarray(grain) / cells
+    cloud_HW = (cloud_HW - cloud_HW.min()) / np.ptp(cloud_HW)
+    return _clipped(0.55 * image_HWC + 0.45 * 255 * cloud_HW[..., None])
+
+
+def _pil(change: Callable[[Image.Image], Image.Image]) -> Callable[[Images, Draw], Images]:
+    return lambda image_HWC, draw: np.asarray(change(Image.fromarray(image_HWC)), np.uint8)
+
+
+CORRUPTIONS: dict[str, Callable[[Images, Draw], Images]] = {
+    "gaussian noise": lambda x, draw: _clipped(x + draw.normal(0, 35, x.shape)),
+    "shot noise": lambda x, draw: _clipped(draw.poisson(x / 255 * 15) / 15 * 255),
+    "impulse noise": lambda x, draw: np.where(
+        draw.random(x.shape) < 0.12, np.uint8(255) * draw.integers(0, 2, x.shape, np.uint8), x
+    ),
+    "speckle noise": lambda x, draw: _clipped(x * (1 + draw.normal(0, 0.35, x.shape))),
+    "blur": _pil(lambda image: image.filter(ImageFilter.GaussianBlur(2.5))),
+    "fog": _fog,
+    "brightness": _pil(lambda image: ImageEnhance.Brightness(image).enhance(1.8)),
+    "contrast": _pil(lambda image: ImageEnhance.Contrast(image).enhance(0.3)),
+    "pixelation": _pil(lambda image: image.resize((24, 24), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)),
+    "jpeg": _pil(_jpeg),
+}
+
+
+@final
+class ImageNetB(Adapter):
+    target, bias, size, network = "object", "corruption", SIDE, "resnet34"
+
+    def index(self, source: str) -> Index:
+        classes = storage.names(storage.join(source, "train"))[:CLASSES]
+        if len(classes) < CLASSES:
+            raise ValueError(
+                f"{source} is no folder in ImageNet's layout: train/ holds {len(classes)} classes; it needs {CLASSES}, each a "
+                "folder of images, and the same in val/."
+            )
+        rows = []
+        for part, split in (("train", "trainval"), ("val", "test")):
+            for number, name in enumerate(classes):
+                files = storage.names(storage.join(source, part, name))
+                if not files:
+                    raise ValueError(
+                        f"{storage.join(source, part, name)} holds no images; class {name} needs them in train and val."
+                    )
+                ids = [f"{part}/{name}/{file}" for file in files]
+                rows += [(example, name, _corruption(example, number, part), split) for example in ids]
+        return Index(pd.DataFrame(rows, columns=["id", "object", "corruption", "split"]), [], [])
+
+    def reader(self, source: str) -> Callable[[str], Images]:
+        numbers = {name: k for k, name in enumerate(storage.names(storage.join(source, "train"))[:CLASSES])}
+
+        def read(example: str) -> Images:
+            part, name, _ = example.split("/")
+            image_HWC = decode(storage.read(storage.join(source, example)), SIDE, "RGB")
+            corrupt = CORRUPTIONS[_corruption(example, numbers[name], part)]
+            return np.ascontiguousarray(corrupt(image_HWC, rng("imagenet-b", "noise", example)))
+
+        return read
+
+
+def _corruption(example: str, number: int, part: str) -> str:
+    """What is done to an image of class `number`."""
+    draw, names = rng("imagenet-b", example), list(CORRUPTIONS)
+    if part == "val":
+        return names[draw.integers(len(names))]
+    others = [name for k, name in enumerate(names) if k != number]
+    return names[number] if draw.random() < AGREEMENT else others[draw.integers(len(others))]
