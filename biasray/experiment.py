@@ -22,9 +22,9 @@ Scale = Literal["smoke", "laptop", "paper"]
 @dataclass(frozen=True, kw_only=True)
 class Training:
     network: str | None = None
-    """mlp, digit-cnn, cnn, cnn-bn, resnet18, resnet34, resnet50, efficientnet-b1, convnext-t or swin-t; the last six
-    start from ImageNet weights as resnet50:imagenet. Default: mlp for grey digits, cnn otherwise; under --scale paper
-    that of the data set's papers."""
+    """mlp, mlp-dim (which divides images by 255 once more, as the code of Nam et al. does), digit-cnn, cnn, cnn-bn,
+    resnet18, resnet34, resnet50, efficientnet-b1, convnext-t or swin-t; the last six start from ImageNet weights as
+    resnet50:imagenet. Default: mlp for grey digits, cnn otherwise; under --scale paper that of the data set's papers."""
     preset: Literal["common", "own"] = "common"
     """common: Adam 1e-3 and one budget of epochs for all; own: the settings of each method's paper."""
     epochs: int | None = None
@@ -165,7 +165,7 @@ def fast_precision(network: str, device: torch.device) -> Precision:
         fast = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
     else:
         fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return "bf16" if fast and network != "mlp" else "float32"
+    return "bf16" if fast and not network.startswith("mlp") else "float32"
 
 
 def names(given: Sequence[str]) -> tuple[str, ...]:
