@@ -66,6 +66,7 @@ class Tried(NamedTuple):
     failure: str | None = None  # why it could not go on
     ended: bool = False  # by itself, or by a scheduler
     at: float = 0.0  # seconds since 1970 of its last score
+    seconds: float = 0.0  # that it was trained for
 
 
 TRIAL = "trial.json"

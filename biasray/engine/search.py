@@ -20,6 +20,7 @@ from biasray import cell, search, space, storage
 from biasray.bias.task import prepare
 from biasray.data.dataset import DataSet
 from biasray.engine import cluster
+from biasray.engine.board import SECONDS
 from biasray.engine.cells import Status
 from biasray.engine.fan_out import fit, sentence
 from biasray.engine.sweep import needs
@@ -80,7 +81,7 @@ def run_search(
 
 def _asha(searched: Search) -> ASHAScheduler:
     longest = searched.base.epochs
-    return ASHAScheduler(max_t=longest, grace_period=max(1, longest // BEST**2), reduction_factor=BEST)
+    return ASHAScheduler(time_attr="epochs", max_t=longest, grace_period=max(1, longest // BEST**2), reduction_factor=BEST)
 
 
 def _distributions(searched: Search) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def _optuna(searched: Search, folder: str) -> OptunaSearch:
 
 @final
 class Trial(tune.Trainable):
-    """A warm actor that trains one trial after another, an epoch of its last stage a step."""
+    """A warm actor that trains one trial after another."""
 
     def setup(  # type: ignore[override]
         self,
@@ -155,30 +156,34 @@ class Trial(tune.Trainable):
         """Nothing: a trial goes on by itself."""
 
     def step(self) -> dict[str, Any]:
-        longest = self.searched.base.epochs
-        over = False
+        """An epoch of the last stage where a scheduler decides after each, else as many as take a second."""
+        began, over = time.monotonic(), False
         try:
-            if not self.tried.failure and self.at == len(self.tried.scores):
-                over = not self.advance()
+            while not over:
+                over = self.advance()
+                if self.searched.way == "asha" or time.monotonic() - began > SECONDS:
+                    break
         except ValueError as error:
-            self.tried = self.tried._replace(failure=str(error))
-            search.write(self.folder, self.tried._replace(at=time.time()))
+            self.tried = self.tried._replace(failure=str(error), at=time.time())
+            search.write(self.folder, self.tried)
         if self.tried.failure:
-            return {"score": 0.0, "trial": self.name, "done": True}
-        self.at += not over
+            return {"score": 0.0, "trial": self.name, "epochs": self.at, "done": True}
         score = self.searched.final(self.tried.scores[: self.at])
-        return {"score": score, "trial": self.name, "done": over or self.at >= longest}
+        return {"score": score, "trial": self.name, "epochs": self.at, "done": over}
 
     def advance(self) -> bool:
-        """One more epoch of the last stage, and all that comes before it; False where there is none."""
-        if self.running is None:
-            self.running = self.scores()
-        for scores in self.running:
-            if len(scores) > self.at:
-                self.tried = self.tried._replace(scores=scores, at=time.time())
-                search.write(self.folder, self.tried)
+        """Go on by an epoch of the last stage, and all that comes before it, trained or told before; whether that was all."""
+        if not self.tried.failure and self.at == len(self.tried.scores):
+            began = time.monotonic()
+            self.running = self.running or self.scores()
+            more = next((scores for scores in self.running if len(scores) > self.at), None)
+            if more is None:
                 return True
-        return False
+            seconds = self.tried.seconds + time.monotonic() - began
+            self.tried = self.tried._replace(scores=more, at=time.time(), seconds=seconds)
+            search.write(self.folder, self.tried)
+        self.at += 1
+        return self.tried.failure is not None or self.at >= self.searched.base.epochs
 
     def scores(self) -> Iterator[list[float]]:
         """Scores by epoch of the last stage, after each epoch of any stage."""
@@ -204,7 +209,7 @@ class _Watch(Callback):
         return {}
 
     def on_trial_result(self, iteration: int, trials: Sequence[Any], trial: Any, result: Any, **info: Any) -> None:
-        self.running[trial.trial_id] = result["training_iteration"]
+        self.running[trial.trial_id] = result["epochs"]
         self.tell()
 
     def on_trial_complete(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:

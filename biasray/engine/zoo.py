@@ -86,13 +86,13 @@ def _plan(
     except RayError as error:
         raise ValueError(f"The speed of training could not be measured: {last_line(error)}") from error
 
-    mine = where.type == "cpu"  # of a GPU, which a worker has for itself, only ways that fit it are found
+    on_cpu = where.type == "cpu"  # of a GPU, which a worker has for itself, only ways that fit it are found
 
     def at_once(memory: int) -> int:
-        return room(_with_memory(each, memory if mine else 0))
+        return room(_with_memory(each, memory if on_cpu else 0))
 
     best = [plan.best_first(ways, at_once) for ways in speeds]
-    memory = max(ways[0].memory for ways in best) if mine else 0
+    memory = max(ways[0].memory for ways in best) if on_cpu else 0
     _refuse_too_little_memory(_with_memory(each, memory))
     plan.freeze(out, members, best, max(1, at_once(memory)), {"device": where.type, "threads": threads, "memory": memory})
 

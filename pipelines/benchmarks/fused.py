@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,11 +55,12 @@ def main(config: Config) -> dict[str, Any]:
     matrix, copy = matrix_rate(precision, device), copy_bandwidth(device)
     rows = []
     for members in config.members or MEMBERS[device.type]:
-        ways: dict[str, Callable[[], float]] = {"vmap": lambda m=members: vmapped(m, config, precision, device)}  # type: ignore[misc]
-        for packed in ("single",) if members == 1 else ("grouped", "batched"):
-            ways[packed] = lambda m=members, p=packed: ours(m, p, config, precision, device)  # type: ignore[misc]
+        ways: dict[str, Callable[[], float]] = {"vmap": partial(vmapped, members, config, precision, device)}
+        together: tuple[Packed, ...] = ("single",) if members == 1 else ("grouped", "batched")
+        for packed in together:
+            ways[packed] = partial(ours, members, packed, config, precision, device)
         if members == 1:
-            ways["bare loop"] = lambda: bare_loop(config.batch, config.steps, precision, device)
+            ways["bare loop"] = partial(bare_loop, config.batch, config.steps, precision, device)
         for way, rate in ways.items():
             try:
                 found = rate()

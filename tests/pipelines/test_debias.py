@@ -17,6 +17,7 @@ from biasray.bias.task import Question
 from biasray.experiment import Compute, Training
 from pipelines import debias, import_data, quickstart, scan, tracking, tune
 from pipelines.benchmarks import drawing, engine, fused, importing, loop, reading, zoo
+from pipelines.benchmarks import tune as tune_benchmark
 from pipelines.cli import run
 
 ROOT = Path(__file__).parents[2]
@@ -197,7 +198,8 @@ def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> Non
 
 
 @pytest.mark.parametrize(
-    "module", [debias, import_data, quickstart, scan, tune, loop, importing, drawing, engine, reading, zoo, fused]
+    "module",
+    [debias, import_data, quickstart, scan, tune, loop, importing, drawing, engine, reading, zoo, fused, tune_benchmark],
 )
 def test_help_explains_every_option(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
