@@ -28,7 +28,7 @@ from biasray.resident import Resident
 from biasray.world import Alone, World
 
 DONE = "done.json"
-JUDGED = 1000  # training examples, aligned and as many conflicting, that biased networks are judged on: costs little
+JUDGED = 1000  # training examples, aligned and as many conflicting, that networks are judged on after each epoch
 ALONE = Alone()
 
 
@@ -121,8 +121,9 @@ def exposure(prepared: Prepared, seed: int) -> pd.DataFrame:
     """Training examples, aligned and conflicting, on which networks that are to learn the bias are judged after each epoch."""
     table, drawn = prepared.tables["train"], rng(seed, "exposure")
     aligned_N = (table["target"] == table["bias"]).to_numpy()
+    most = min(JUDGED, max(100, len(table) // 10))  # so that judging costs little in a small table too
     sides = [np.flatnonzero(aligned_N), np.flatnonzero(~aligned_N)]
-    return table.iloc[np.concatenate([np.sort(drawn.permutation(row_S)[:JUDGED]) for row_S in sides])]
+    return table.iloc[np.concatenate([np.sort(drawn.permutation(row_S)[:most]) for row_S in sides])]
 
 
 def resident(

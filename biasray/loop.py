@@ -42,6 +42,10 @@ class Plan:
     """Which epoch of the last stage is kept: the last one, or the best on validation."""
 
 
+class NotFiniteError(ValueError):
+    """The loss of a training is infinite or not a number: its settings cannot be trained."""
+
+
 class Tick(NamedTuple):
     """Told after each step."""
 
@@ -185,7 +189,7 @@ class _Run:
     def refuse_infinite(self) -> None:
         for name, (total, _) in self.losses.items():
             if not total.isfinite():
-                raise ValueError(
+                raise NotFiniteError(
                     f"The loss of {name} is not finite in stage '{self.stage.name}', epoch {self.at.epoch + 1} of "
                     f"{type(self.method).__name__}: lower the learning rate and give another --out."
                 )

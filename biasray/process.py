@@ -28,6 +28,9 @@ def forget_peak() -> None:
     """From now on `own_memory` tells the most that is taken after this."""
     if torch.cuda.is_initialized():
         torch.cuda.reset_peak_memory_stats()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)  # what an earlier training left is not this one's
     if os.access(FORGET, os.W_OK):
         Path(FORGET).write_text("5")  # see proc(5)
 

@@ -10,8 +10,9 @@ from biasray import methods, space, storage
 from biasray.experiment import Experiment
 from biasray.random import rng
 
-Objective = Literal["worst-group", "group-average", "worst-class", "accuracy"]
+Goal = Literal["worst-group", "group-average", "worst-class", "accuracy"]
 Way = Literal["random", "asha", "optuna"]
+PATIENCE = 100  # draws for each new setting
 INFORMED = ("worst-group", "group-average")  # objectives that need bias labels of the validation split
 
 Settings = dict[str, Any]
@@ -25,9 +26,14 @@ class Search:
     base: Experiment
     """What every trial has in common, with the method's default settings."""
     way: Way
-    objective: Objective
+    objective: Goal
 
     def __post_init__(self) -> None:
+        if self.base.select not in ("last", self.objective):
+            raise ValueError(
+                f"--select {self.base.select} keeps another epoch than --objective {self.objective} judges by: "
+                "leave it out, or give both the same."
+            )
         if not space.ranges(self.kind):
             raise ValueError(f"{self.base.method} declares no range to search its settings in; choose another --method.")
 
@@ -40,9 +46,18 @@ class Search:
     def fingerprint(self) -> str:
         return storage.fingerprint([self.base.fingerprint(), self.way, self.objective])
 
-    def drawn(self, number: int) -> Settings:
-        """The settings of this trial of a random search."""
-        return space.draw(self.kind, rng(self.base.seed, "search", number))
+    def drawn(self, trials: int) -> list[Settings]:
+        """The settings of so many trials of a random search, no two alike; the first of many are those of few.
+
+        Raises ValueError where the ranges do not hold so many.
+        """
+        found: dict[str, Settings] = {}
+        for number in range(PATIENCE * trials):
+            settings = space.draw(self.kind, rng(self.base.seed, "search", number))
+            found.setdefault(storage.fingerprint(settings), settings)
+            if len(found) == trials:
+                return list(found.values())
+        raise ValueError(f"{self.base.method}'s ranges hold only some {len(found)} settings: give fewer --trials.")
 
     def trial(self, settings: Mapping[str, Any]) -> Experiment:
         """The experiment with these of the method's settings, the others as they are by default."""
@@ -63,7 +78,7 @@ class Tried(NamedTuple):
 
     settings: Settings
     scores: list[float]  # of the last stage, by epoch
-    failure: str | None = None  # why it could not go on
+    failure: str | None = None  # why its settings cannot be trained
     ended: bool = False  # by itself, or by a scheduler
     at: float = 0.0  # seconds since 1970 of its last score
     seconds: float = 0.0  # that it was trained for

@@ -76,7 +76,10 @@ def conclude(part: Comparison, dataset: DataSet, lost: Set[str]) -> list[Row]:
 
 def overview(out: str, parts: Sequence[Comparison], rows: Sequence[Row]) -> None:
     """Write results.json and report.html of all levels together; each level's own stand in its folder."""
-    task, told = parts[0].cells[0].task, about()
+    shown = {row["agreement"] for row in rows}
+    parts = [part for part in parts if part.cells[0].task.agreement in shown]  # of another all methods failed
+    files = [storage.join(folder, cell.DONE) for part in parts for folder in part.folders]
+    task, told = parts[0].cells[0].task, about([storage.read_json(file)["made"] for file in files if storage.exists(file)])
     storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
     links = {part.cells[0].task.agreement or 0.0: f"{storage.split(part.folder)[1]}/report.html" for part in parts}
     html = levels.render(rows, links, f"Debiasing {task.target} from {task.bias} on {parts[0].cells[0].data_name}", told)

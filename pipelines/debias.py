@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from biasray import cell, data, storage
-from biasray.bias.task import Question, Task, prepare
+from biasray import cell, data, methods, storage
+from biasray.bias.agreement import of_ratio
+from biasray.bias.task import Prepared, Question, Task, prepare
 from biasray.data.dataset import DataSet
 from biasray.engine import cluster
 from biasray.engine.cells import run_cells
@@ -99,9 +100,7 @@ def levels(config: Config) -> list[float | None]:
     """Agreements to compare methods at; None for the data as they are."""
     if config.agreement and config.conflict_ratio:
         raise ValueError("Give --agreement or --conflict-ratio, not both: a ratio r is the agreement 1 / (1 + r).")
-    if wrong := [ratio for ratio in config.conflict_ratio if not ratio >= 0]:
-        raise ValueError(f"--conflict-ratio must be 0 or more, not {wrong[0]:g}.")
-    ratios = [round(1 / (1 + ratio), 6) for ratio in config.conflict_ratio]
+    ratios = [round(of_ratio(ratio), 6) for ratio in config.conflict_ratio]
     return list(dict.fromkeys([*config.agreement, *ratios])) or [None]
 
 
@@ -130,9 +129,17 @@ def at_each_level(cells: Sequence[Experiment], dataset: DataSet, out: str) -> li
     for agreement in agreements:
         mine = [e for e in cells if e.task.agreement == agreement]
         by_seed = {e.seed: prepare(dataset, e.task, e.seed) for e in mine if e.method == mine[0].method}
+        refuse_reference(mine, by_seed[mine[0].seed])
         folder = out if len(agreements) == 1 else storage.join(out, f"agreement-{agreement}")
         parts.append(Comparison(folder, mine, by_seed[mine[0].seed], len(agreements) > 1))
     return parts
+
+
+def refuse_reference(cells: Sequence[Experiment], prepared: Prepared) -> None:
+    """Raise ValueError where a method that is told which examples contradict the bias is to learn from data where none do."""
+    told = [e.method for e in cells if methods.get(e.method).reference]
+    if told and not prepared.aligned:
+        raise ValueError(f"{told[0]} needs a bias value that goes with each target: give --align, or leave {told[0]} out.")
 
 
 def means(rows: Sequence[Row]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from biasray.engine.cells import run_cells
 from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, resolved
 from biasray.report import results, tuning
 from biasray.report.results import Row
-from biasray.search import INFORMED, Objective, Search, Tried, Way
+from biasray.search import INFORMED, Goal, Search, Tried, Way
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
@@ -40,7 +40,7 @@ class Config:
     """Method whose settings are searched."""
     search: Way = "random"
     """random; asha, which stops two thirds of the trials at each of a few early epochs; or optuna, which learns from trials."""
-    objective: Objective = "worst-group"
+    objective: Goal = "worst-group"
     """What is to be high on validation: worst-group or group-average, for which validation has every group equally often and
     its bias labels are read; worst-class or accuracy, on validation as biased as training and without its bias labels."""
     trials: int = 50
@@ -78,16 +78,21 @@ def main(config: Config) -> str:
     trials, scratch = storage.join(out, "trials"), storage.join(out, "ray")
     with Progress("trials") as progress:
         lost = run_search(searched, config.trials, dataset, trials, config.compute, scratch, progress)
-    for sentence in lost:
-        print(f"A trial was lost: {sentence}")
+    if lost:
+        if records:
+            print(records.close({}, out, ["config.json"], failed=True))
+        raise ValueError(f"{len(lost)} trials were lost and nothing is tested: {lost[0]} The same command tries them again.")
     found = search.all_tried(trials)
     winner = search.best(searched, found)
     ends = zip(ENDS, (searched.base, searched.trial(winner.settings)), strict=True)
     places = [(f"{end}-{seed}", dataclasses.replace(e, seed=seed)) for end, e in ends for seed in range(seeds)]
-    folders, cells = [storage.join(out, "final", name) for name, _ in places], [e for _, e in places]
+    folders = [storage.join(out, "final", f"{name}-{e.fingerprint()}") for name, e in places]  # of these settings
+    cells = [e for _, e in places]
     with Progress() as progress:
         failed = run_cells(cells, dataset, folders, config.compute, scratch, progress)
     if failed:
+        if records:
+            print(records.close({}, out, ["config.json"], failed=True))
         raise ValueError("\n".join([*failed.values(), "So nothing is tested; the same command tries again."]))
     rows = conclude(out, searched, found, cells, folders, dataset)
     print(tuning.text(rows, winner.settings))
@@ -107,6 +112,8 @@ def main(config: Config) -> str:
 def asked(config: Config, dataset: DataSet, device: torch.device) -> tuple[Search, int]:
     """The search, and the number of trainings at the end; raises ValueError where it makes no sense."""
     seeds = SCALES[config.scale].seeds if config.seeds is None else config.seeds
+    if config.compute.workers > 1:
+        raise ValueError("--workers: a trial has one worker; many trials are what a search shares out, so leave it out.")
     for option, number in (("--seeds", seeds), ("--trials", config.trials)):
         if number < 1:
             raise ValueError(f"{option} must be at least 1, not {number}.")

@@ -37,3 +37,21 @@ print(own_memory() - before)
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 190_000_000 < int(ran.stdout) < 290_000_000  # what was written, which is freed, but not where to
+
+
+def test_what_an_earlier_training_took_is_not_counted_to_the_next() -> None:
+    code = """
+import torch
+from biasray.process import forget_peak, peak_memory, settle
+settle(1)
+at_first = peak_memory(torch.device("cpu"))
+tensor = torch.ones(100_000_000)
+print(peak_memory(torch.device("cpu")) - at_first)
+del tensor
+forget_peak()
+print(peak_memory(torch.device("cpu")) - at_first)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    large, small = map(int, ran.stdout.split())
+    assert large > 390_000_000
+    assert small < 100_000_000

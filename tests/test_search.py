@@ -16,10 +16,10 @@ SEARCHED = Search(BASE, "random", "worst-group")
 
 def test_draws_differ_by_number_and_lie_within_the_declared_ranges() -> None:
     ranges = space.ranges(SEARCHED.kind)
-    drawn = [SEARCHED.drawn(number) for number in range(200)]
+    drawn = SEARCHED.drawn(200)
     assert len({json.dumps(d) for d in drawn}) == 200
-    assert drawn[:3] == [SEARCHED.drawn(number) for number in range(3)]
-    assert drawn[0] != Search(replace(BASE, seed=101), "random", "worst-group").drawn(0)
+    assert drawn[:3] == SEARCHED.drawn(3)
+    assert drawn[0] != Search(replace(BASE, seed=101), "random", "worst-group").drawn(1)[0]
     for d in drawn:
         assert d.keys() == ranges.keys()
         assert all(d[name] in r for name, r in ranges.items())
@@ -28,8 +28,7 @@ def test_draws_differ_by_number_and_lie_within_the_declared_ranges() -> None:
 @pytest.mark.parametrize("method", [m for m in methods.debiasing() if m != "erm"])
 def test_whatever_is_drawn_a_method_can_be_built_with(method: str) -> None:
     searched = Search(make(method, epochs=3), "random", "accuracy")
-    for number in range(50):
-        drawn = searched.drawn(number)
+    for drawn in searched.drawn(50):
         assert drawn.items() <= searched.trial(drawn).settings.items()
 
 
@@ -41,6 +40,20 @@ def test_settings_that_are_not_searched_stay_as_they_are_by_default() -> None:
 def test_a_method_without_ranges_is_refused() -> None:
     with pytest.raises(ValueError, match="erm declares no range"):
         Search(make("erm"), "random", "accuracy")
+
+
+def test_whole_numbers_are_not_drawn_twice_and_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = Search(make("jtt"), "random", "accuracy")
+    assert len({json.dumps(d) for d in searched.drawn(200)}) == 200
+    monkeypatch.setattr(space, "draw", lambda kind, rng: {"identify": int(rng.integers(1, 4))})
+    assert sorted(d["identify"] for d in searched.drawn(3)) == [1, 2, 3]
+    with pytest.raises(ValueError, match="ranges hold only some 3 settings: give fewer --trials"):
+        searched.drawn(4)
+
+
+def test_an_epoch_kept_by_another_criterion_than_the_searchs_is_refused() -> None:
+    with pytest.raises(ValueError, match="--select worst-group keeps another epoch than --objective accuracy"):
+        Search(replace(BASE, select="worst-group"), "random", "accuracy")
 
 
 @pytest.mark.parametrize(("select", "score"), [("last", 0.2), ("accuracy", 0.5)])

@@ -47,11 +47,11 @@ def agreement(
     return choose(examples, wanted, rng)
 
 
-def balance(examples: pd.DataFrame, targets: int, biases: int, alpha: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Agreement given as alpha = conflicting / aligned (figure 5 of Zhang et al. 2024): rho = 1 / (1 + alpha)."""
-    if alpha < 0:
+def of_ratio(alpha: float) -> float:
+    """The agreement 1 / (1 + alpha) of a ratio alpha of conflicting to aligned examples (figure 5 of Zhang et al. 2024)."""
+    if not alpha >= 0:
         raise ValueError(f"A conflict ratio is 0 or more, not {alpha:g}.")
-    return agreement(examples, targets, biases, 1 / (1 + alpha), rng)
+    return 1 / (1 + alpha)
 
 
 def check(rho: float) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from biasray.bias.cells import cells
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -83,6 +85,24 @@ def attributes(examples: pd.DataFrame, target: str, bias: str, align: Sequence[s
         if not (code_N == t).any():
             raise ValueError(f"The map {' '.join(align)} leaves no example for the bias group of {name}; narrow the others.")
     return Labelled(labelled.examples.assign(bias=code_N), labelled.targets, tuple(groups))
+
+
+def paired(labelled: Labelled) -> Labelled | None:
+    """The same, its bias values in such an order that value k goes with target k in training: it is the one that target's
+    examples have more often than others' do. None where that pairs not every target with a value of its own.
+    """
+    targets, biases = len(labelled.targets), len(labelled.biases)
+    if targets != biases:
+        return None
+    train = labelled.examples[labelled.examples["split"] == "train"]
+    n_TB = cells(train, targets, biases)
+    share_TB = n_TB / n_TB.sum(1, keepdims=True).clip(min=1)
+    order = (share_TB - share_TB.mean(0)).argmax(1)  # the bias value of each target
+    if len(set(order)) < targets:
+        return None
+    code = {int(bias): target for target, bias in enumerate(order)}
+    examples = labelled.examples.assign(bias=labelled.examples["bias"].map(code).astype(np.int64))
+    return Labelled(examples, labelled.targets, tuple(labelled.biases[b] for b in order))
 
 
 def _parse(align: Sequence[str], targets: tuple[str, ...]) -> dict[int, str]:

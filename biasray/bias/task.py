@@ -134,6 +134,9 @@ def _coloured(dataset: DataSet, task: Task, labelled: label.Labelled, seed: int)
 def _by_attribute(dataset: DataSet, task: Task, labelled: label.Labelled, seed: int) -> Prepared:
     targets, biases = len(labelled.targets), len(labelled.biases)
     aligned = bool(task.align) or targets == biases == 2 or labelled.targets == labelled.biases
+    if task.agreement is None and not task.align:
+        pairs = label.paired(labelled)
+        labelled, aligned = pairs or labelled, pairs is not None
     if task.agreement is not None and not aligned:
         raise ValueError(
             f"An agreement between {task.target} ({targets} values) and {task.bias} ({biases} values) needs a map: "

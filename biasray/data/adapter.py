@@ -8,7 +8,7 @@ import pandas as pd
 
 from biasray import storage
 from biasray.data.dataset import DataSet
-from biasray.data.decode import Encoded
+from biasray.data.decode import Changed, Encoded
 
 
 class Remark(NamedTuple):
@@ -49,8 +49,9 @@ class Adapter(ABC):
     def index(self, source: str) -> Index:
         """List the examples, always in the same order; raises ValueError where the layout is not the data set's."""
 
-    def reader(self, source: str) -> Callable[[str], Encoded]:
-        """From an id to its image: an encoded file, or pixels (H, W) or (H, W, C); by default the file of that name.
+    def reader(self, source: str) -> Callable[[str], Encoded | Changed]:
+        """From an id to its image: an encoded file, or pixels (H, W) or (H, W, C), or what an adapter made of a file; by
+        default the file of that name.
 
         Made once for a slice of `index`, and asked in its order, so that it may keep what the next image needs too.
         It raises ValueError for an image that cannot be had.

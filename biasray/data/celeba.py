@@ -4,13 +4,12 @@ img_align_celeba/000001.jpg beside list_attr_celeba.txt (a count, a header, then
 list_eval_partition.txt (0 training, 1 validation, 2 test), or both as .csv with a header, as Kaggle has them.
 """
 
-import io
 from typing import final
 
 import pandas as pd
 
 from biasray import storage
-from biasray.data.adapter import Adapter, Index
+from biasray.data.adapter import Adapter, Index, Remark
 from biasray.data.labelling import beside, read_csv, refuse_twice
 
 IMAGES = "img_align_celeba"
@@ -24,37 +23,48 @@ class CelebA(Adapter):
     target, bias, size = "Big_Nose", "Male", 64
 
     def index(self, source: str) -> Index:
-        table = _table(source, ATTRIBUTES)
+        table, inside = _table(source, ATTRIBUTES), _folder(source)
         names = list(table.columns[1:])
         for name in names:
             table[name] = _coded(table[name], _THERE, f"{name} of {ATTRIBUTES}")
-        partition = _table(source, PARTITION, ["file", "split"]).set_axis(["file", "split"], axis=1)
-        table["split"] = _coded(table["file"].map(partition.set_index("file")["split"]), _SPLITS, PARTITION)
-        inside = _folder(source)
+        partition = _table(source, PARTITION, ["file", "split"])
+        placed_N = table["file"].isin(partition["file"])
+        nowhere = [Remark(inside + file, f"not in {PARTITION}") for file in table["file"][~placed_N]]
+        split_N = table["file"][placed_N].map(partition.set_index("file")["split"])
+        table = table[placed_N].assign(split=_coded(split_N, _SPLITS, PARTITION))
         rows, missing = beside(table.assign(file=inside + table["file"]), source)
-        return Index(rows.rename(columns={"file": "id"}), missing, [])
+        return Index(rows.rename(columns={"file": "id"}), [*nowhere, *missing], [])
 
 
 def _table(source: str, stem: str, names: list[str] | None = None) -> pd.DataFrame:
-    """A table of texts whose first column is the file, from either form."""
+    """A table of texts whose first column is the file, from either form; `names` are its columns where they are known."""
     csv, txt = (storage.join(source, stem + end) for end in (".csv", ".txt"))
     if storage.exists(csv):
         table = read_csv(csv)
     elif storage.exists(txt):
-        text = storage.read(txt)
-        lines = io.BytesIO(text)
-        if names is None:
-            lines.readline()  # the count
-            names = ["file", *lines.readline().decode().split()]
-        table = pd.read_csv(lines, sep=r"\s+", names=names, dtype=str, keep_default_na=False)
+        table = _text(txt, names)
     else:
         raise ValueError(
             f"{source} is not CelebA: it holds neither {stem}.txt nor {stem}.csv; give the folder of both lists, with "
             f"{IMAGES} beside them."
         )
-    table = table.rename(columns={table.columns[0]: "file"})
+    if len(table.columns) < 2 or (names and len(table.columns) != len(names)):
+        raise ValueError(f"{stem} has {len(table.columns)} columns, not those of CelebA; download it again.")
+    table = table.set_axis(names or ["file", *table.columns[1:]], axis=1)
     refuse_twice(table["file"], stem)
     return table
+
+
+def _text(file: str, names: list[str] | None) -> pd.DataFrame:
+    """Words between blanks, a line an image."""
+    lines = [line.split() for line in storage.read(file).decode(errors="replace").splitlines()]
+    if names is None:
+        names, lines = ["file", *(lines[1] if len(lines) > 1 else [])], lines[2:]  # the first line counts the images
+    rows = [line for line in lines if line]
+    odd = next((line for line in rows if len(line) != len(names)), None)
+    if odd or not rows:
+        raise ValueError(f"{file} has no {len(names)} words in the line '{' '.join(odd or [])[:60]}'; download it again.")
+    return pd.DataFrame(rows, columns=names)
 
 
 def _coded(code_N: pd.Series, names: dict[str, str], where: str) -> pd.Series:

@@ -1,7 +1,7 @@
 """From an image file's bytes to a square uint8 array."""
 
 import io
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from biasray.data.dataset import Images
 
 Encoded = bytes | NDArray[np.uint8]
+
+
+class Changed(NamedTuple):
+    """An image that an adapter has altered, and the file that it was: copies are known by the file."""
+
+    image: Encoded
+    file: bytes
 
 
 def decode(encoded: Encoded, size: int, mode: Literal["L", "RGB"]) -> Images:

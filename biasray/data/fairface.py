@@ -8,7 +8,7 @@ import pandas as pd
 
 from biasray import storage
 from biasray.data.adapter import Adapter, Index, Remark
-from biasray.data.decode import Encoded
+from biasray.data.decode import Changed, Encoded
 from biasray.data.labelling import beside, read_csv, refuse_twice
 from biasray.data.parquet import ParquetImages, is_parquet
 
@@ -64,7 +64,7 @@ class FairFace(Adapter):
             found["split"] = is_val_N.map({True: "test", False: "trainval"})
         return Index(found, set_aside, noted)
 
-    def reader(self, source: str) -> Callable[[str], Encoded]:
+    def reader(self, source: str) -> Callable[[str], Encoded | Changed]:
         return super().reader(source) if _csvs(source) else ParquetImages(source).reader()
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from biasray import storage
 from biasray.data.adapter import Adapter, Index, Remark
 from biasray.data.dataset import OWN_COLUMNS
-from biasray.data.decode import Encoded
+from biasray.data.decode import Changed, Encoded
 from biasray.data.labelling import beside, read_csv, refuse_twice
 from biasray.data.parquet import ParquetImages, is_parquet
 
@@ -51,7 +51,7 @@ class Folder(Adapter):
         rows = table[columns].rename(columns={"file": "id"})
         return Index(rows.assign(**{name: _typed(rows[name]) for name in attributes}), set_aside, [])
 
-    def reader(self, source: str) -> Callable[[str], Encoded]:
+    def reader(self, source: str) -> Callable[[str], Encoded | Changed]:
         return ParquetImages(source).reader() if self.labels is None else super().reader(source)
 
     def _table(self, source: str) -> tuple[pd.DataFrame, list[Remark]]:

@@ -3,11 +3,13 @@
 The data set of that name has no public copy. From a folder in ImageNet's layout (train/CLASS/*.JPEG, val/CLASS/*.JPEG) this
 takes ten classes: all, or the first ten by name. In training 95 % of the images of class k have corruption k, the others any
 of the other nine; validation, a tenth of train/, likewise; test images, those of val/, have each corruption equally often.
-Which one an image gets depends on its name alone. Corruptions are of middling strength, on 128 pixels a side.
+Which one an image gets depends on the names of its class's files alone. Corruptions are of middling strength, on 128 pixels
+a side.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import final
 
 import numpy as np
@@ -18,7 +20,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from biasray import storage
 from biasray.data.adapter import Adapter, Index
 from biasray.data.dataset import Images
-from biasray.data.decode import decode
+from biasray.data.decode import Changed, decode
 from biasray.random import rng
 
 CLASSES, AGREEMENT, SIDE = 10, 0.95, 128
@@ -84,26 +86,34 @@ class ImageNetB(Adapter):
                     raise ValueError(
                         f"{storage.join(source, part, name)} holds no images; class {name} needs them in train and val."
                     )
-                ids = [f"{part}/{name}/{file}" for file in files]
-                rows += [(example, name, _corruption(example, number, part), split) for example in ids]
+                dealt = _dealt(files, name, None if part == "val" else number)
+                rows += [(f"{part}/{name}/{file}", name, dealt[file], split) for file in files]
         return Index(pd.DataFrame(rows, columns=["id", "object", "corruption", "split"]), [], [])
 
-    def reader(self, source: str) -> Callable[[str], Images]:
-        numbers = {name: k for k, name in enumerate(storage.names(storage.join(source, "train"))[:CLASSES])}
+    def reader(self, source: str) -> Callable[[str], Changed]:
+        classes = storage.names(storage.join(source, "train"))[:CLASSES]
 
-        def read(example: str) -> Images:
-            part, name, _ = example.split("/")
-            image_HWC = decode(storage.read(storage.join(source, example)), SIDE, "RGB")
-            corrupt = CORRUPTIONS[_corruption(example, numbers[name], part)]
-            return np.ascontiguousarray(corrupt(image_HWC, rng("imagenet-b", "noise", example)))
+        @cache
+        def dealt(part: str, name: str) -> dict[str, str]:
+            files = storage.names(storage.join(source, part, name))
+            return _dealt(files, name, None if part == "val" else classes.index(name))
+
+        def read(example: str) -> Changed:
+            part, name, file = example.split("/")
+            encoded = storage.read(storage.join(source, example))
+            corrupt = CORRUPTIONS[dealt(part, name)[file]]
+            image_HWC = corrupt(decode(encoded, SIDE, "RGB"), rng("imagenet-b", "noise", example))
+            return Changed(np.ascontiguousarray(image_HWC), encoded)
 
         return read
 
 
-def _corruption(example: str, number: int, part: str) -> str:
-    """What is done to an image of class `number`."""
-    draw, names = rng("imagenet-b", example), list(CORRUPTIONS)
-    if part == "val":
-        return names[draw.integers(len(names))]
-    others = [name for k, name in enumerate(names) if k != number]
-    return names[number] if draw.random() < AGREEMENT else others[draw.integers(len(others))]
+def _dealt(files: Sequence[str], name: str, own: int | None) -> dict[str, str]:
+    """The corruption of each file of a class: 95 % get the class's `own`, the rest the others in turn; or all in turn."""
+    names, drawn = list(CORRUPTIONS), rng("imagenet-b", name, own)
+    others = [kind for k, kind in enumerate(names) if k != own]
+    n_own = 0 if own is None else round(AGREEMENT * len(files))
+    kinds = [names[own]] * n_own if own is not None else []
+    turn = drawn.permutation(others).tolist()
+    kinds += [turn[k % len(turn)] for k in range(len(files) - n_own)]
+    return dict(zip(np.array(files)[drawn.permutation(len(files))].tolist(), kinds, strict=True))

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from biasray import storage
 from biasray.data.adapter import Adapter, Given, Remark
 from biasray.data.dataset import OWN_COLUMNS, SPLITS, Split
-from biasray.data.decode import decode
+from biasray.data.decode import Changed, decode
 
 _NAME = re.compile(r"\d{5}-[0-9a-f]{16}\.parquet")
 _SLICE_BYTES, _SLICE_ROWS = 1 << 25, 4096
@@ -59,13 +59,14 @@ def make_shard(adapter: Adapter, source: str, rows: pd.DataFrame, number: int, s
     read = adapter.reader(source)
     for position, example in enumerate(rows["id"]):
         try:
-            encoded = read(example)
+            found = read(example)
+            encoded, original = found if isinstance(found, Changed) else (found, found)
             image_NHWC[len(kept)] = decode(encoded, size, adapter.mode)
         except ValueError as error:
             set_aside.append([example, str(error)])
             continue
         kept.append(position)
-        hashes.append(storage.checksum(encoded if isinstance(encoded, bytes) else encoded.tobytes()))
+        hashes.append(storage.checksum(original if isinstance(original, bytes) else original.tobytes()))
     table = rows.iloc[kept].drop(columns="split", errors="ignore")
     given: Sequence[Given | None] = list(rows["split"].iloc[kept]) if "split" in rows else [None] * len(kept)
     splits = [split_of(h, g) for h, g in zip(hashes, given, strict=True)]

@@ -26,10 +26,10 @@ from biasray.engine.fan_out import fit, sentence
 from biasray.engine.sweep import needs
 from biasray.engine.work import Shared, share
 from biasray.experiment import Compute
-from biasray.loop import Place
+from biasray.loop import NotFiniteError, Place
 from biasray.process import settle
 from biasray.random import key
-from biasray.search import Search, Tried
+from biasray.search import Search, Settings, Tried
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 BEST = 3  # ASHA goes on with a third of the trials at each rung
@@ -56,8 +56,9 @@ def run_search(
     each, threads = needs(compute)
     cluster.refuse_too_much(1, each)
     shared, on = share(dataset, scratch), "cuda" if "GPU" in each else "cpu"
+    drawn = searched.drawn(trials) if searched.way != "optuna" else []
     trial = tune.with_parameters(
-        Trial, searched=searched, folder=folder, shared=shared, on=on, threads=threads, save_seconds=save_seconds
+        Trial, searched=searched, drawn=drawn, folder=folder, shared=shared, on=on, threads=threads, save_seconds=save_seconds
     )
     if searched.way == "optuna":
         grid = dict[str, Any]()
@@ -74,8 +75,7 @@ def run_search(
         how = TuneConfig(
             scheduler=_asha(searched) if searched.way == "asha" else None, reuse_actors=True, metric="score", mode="max"
         )
-    rows = len(prepare(dataset, searched.base.task, searched.base.seed).tables["train"])
-    watch = _Watch(trials, searched.base.epochs, rows, folder, told)
+    watch = _Watch(trials, searched.base.epochs, folder, told)
     return [said for result in fit(trial, each, grid, how, scratch, watch) if (said := sentence(result))]
 
 
@@ -99,8 +99,7 @@ def _optuna(searched: Search, folder: str) -> OptunaSearch:
     """Optuna's tree-structured Parzen estimator, told of all trials that have ended; those that were begun come first."""
     found = search.all_tried(folder)
     begun = [tried.settings for tried in found if not tried.ended]
-    ended = sum(tried.ended for tried in found)
-    sampler = TPESampler(seed=key(searched.base.seed, ended) % 2**32)  # the same seed would propose the same once more
+    sampler = TPESampler(seed=key(searched.base.seed, len(found)) % 2**32)  # the same seed would propose the same once more
     made = OptunaSearch(
         OptunaSearch.convert_search_space(_distributions(searched)),
         points_to_evaluate=begun or None,
@@ -122,6 +121,7 @@ class Trial(tune.Trainable):
         self,
         config: dict[str, Any],
         searched: Search,
+        drawn: list[Settings],
         folder: str,
         shared: Shared,
         on: str,
@@ -129,7 +129,7 @@ class Trial(tune.Trainable):
         save_seconds: float,
     ) -> None:
         settle(threads)
-        self.searched, self.shared, self.trials = searched, shared, folder
+        self.searched, self.drawn, self.shared, self.trials = searched, drawn, shared, folder
         self.device, self.save_seconds = torch.device(on), save_seconds
         self.begin()
 
@@ -139,7 +139,7 @@ class Trial(tune.Trainable):
 
     def begin(self) -> None:
         number = self.config.get("number")
-        settings = dict(self.config) if number is None else self.searched.drawn(number)
+        settings = dict(self.config) if number is None else self.drawn[number]
         self.name = storage.fingerprint(settings)
         self.folder = storage.join(self.trials, self.name)
         self.tried = search.read(self.folder) or Tried(settings, [])
@@ -163,7 +163,7 @@ class Trial(tune.Trainable):
                 over = self.advance()
                 if self.searched.way == "asha" or time.monotonic() - began > SECONDS:
                     break
-        except ValueError as error:
+        except NotFiniteError as error:
             self.tried = self.tried._replace(failure=str(error), at=time.time())
             search.write(self.folder, self.tried)
         if self.tried.failure:
@@ -181,7 +181,9 @@ class Trial(tune.Trainable):
                 return True
             seconds = self.tried.seconds + time.monotonic() - began
             self.tried = self.tried._replace(scores=more, at=time.time(), seconds=seconds)
-            search.write(self.folder, self.tried)
+            there = search.read(self.folder)  # of a trial with the same settings beside this one
+            if there is None or len(there.scores) < len(more):
+                search.write(self.folder, self.tried)
         self.at += 1
         return self.tried.failure is not None or self.at >= self.searched.base.epochs
 
@@ -199,8 +201,8 @@ class Trial(tune.Trainable):
 class _Watch(Callback):
     """Marks trials as ended, and tells how far they are."""
 
-    def __init__(self, trials: int, epochs: int, rows: int, folder: str, told: Callable[[Status], None]) -> None:
-        self.trials, self.epochs, self.rows, self.folder, self.told = trials, epochs, rows, folder, told
+    def __init__(self, trials: int, epochs: int, folder: str, told: Callable[[Status], None]) -> None:
+        self.trials, self.epochs, self.folder, self.told = trials, epochs, folder, told
         self.running: dict[str, int] = {}
         self.ended, self.failed = sum(tried.ended for tried in search.all_tried(folder)), 0
 

@@ -52,6 +52,13 @@ def span(row: Row) -> str:
     return f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
 
 
+def markdown(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, the first its head."""
+    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    drawn = ["| " + " | ".join(v.ljust(w) for v, w in zip(line, widths, strict=True)) + " |" for line in lines]
+    return [drawn[0], "| " + " | ".join("-" * w for w in widths) + " |", *drawn[1:]]
+
+
 def text(rows: Sequence[Row], published: Mapping[tuple[str, str], float]) -> str:
     """A table in Markdown: value and interval over seeds, in per cent, with what is published by method and metric."""
     chosen = columns(rows)
@@ -64,8 +71,6 @@ def text(rows: Sequence[Row], published: Mapping[tuple[str, str], float]) -> str
             told = [] if c is None else [c.seeds, *([f"p {c.p}"] if c.p else []), *([f"paper {paper}"] if paper else [])]
             line.append(f"{c.value} ({'; '.join(told)})" if c else "")
         lines.append(line)
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    drawn = ["| " + " | ".join(v.ljust(w) for v, w in zip(line, widths, strict=True)) + " |" for line in lines]
-    drawn.insert(1, "| " + " | ".join("-" * w for w in widths) + " |")
+    drawn = markdown(lines)
     tested = "; p: paired t test over seeds, corrected for the number of methods (Holm)" if "p " in "".join(drawn) else ""
     return "\n".join([*drawn, f"\nPer cent, mean and 95 % interval over {seeds} seeds; n = {n:,} test examples{tested}."])

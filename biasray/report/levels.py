@@ -23,7 +23,7 @@ PLOTTED = ("group_average", "model_bias", "bias_accuracy")
 def render(rows: Sequence[Row], links: Mapping[float, str], title: str, about: Mapping[str, Any]) -> str:
     """HTML from the rows of all levels, each with its agreement; `links` lead to the page of each."""
     levels = sorted(links, reverse=True)
-    lines = {metric: _lines(rows, metric) for metric in SHOWN}
+    lines = {metric: by_method(rows, metric) for metric in SHOWN}
     environment = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
     return environment.get_template("levels.html.j2").render(
         title=title,
@@ -44,7 +44,7 @@ def ratio(agreement: float) -> float:
     return (1 - agreement) / agreement if agreement else float("inf")
 
 
-def _lines(rows: Sequence[Row], metric: str) -> dict[str, dict[float, Row]]:
+def by_method(rows: Sequence[Row], metric: str) -> dict[str, dict[float, Row]]:
     """Method, and network where the figure is one's, -> agreement -> row with its interval over seeds."""
     found: dict[str, dict[float, Row]] = {}
     for r in rows:
@@ -66,7 +66,8 @@ def curves(lines: Mapping[str, Mapping[str, Mapping[float, Row]]], levels: Seque
         figure = Figure(figsize=(8, 3.2), layout="constrained")
         panels = figure.subplots(1, len(lines), squeeze=False)[0]
         for axes, (metric, found) in zip(panels, lines.items(), strict=True):
-            for k, row_at in enumerate(found.values()):
+            for k, by_level in enumerate(found.values()):
+                row_at = {level: by_level[level] for level in levels if level in by_level}
                 x = [levels.index(level) + 0.03 * (k - len(found) / 2) for level in row_at]
                 colour = shade[next(iter(row_at.values()))["method"]]
                 y = [100 * row["value"] for row in row_at.values()]

@@ -78,7 +78,7 @@ def column(data: str, task: Mapping[str, Any]) -> str | None:
     named = (task["target"], task["bias"])
     if data in ("mnist", "cmnist") and task["palette"] == "nam" and named == ("digit", "colour"):
         return {0.99: "C-MNIST 1", 0.98: "C-MNIST 2"}.get(task["agreement"])
-    if data == "celeba" and named[1] == "Male" and named[0] in FACES and task["agreement"] is None:
+    if data == "celeba" and named[1] == "Male" and named[0] in FACES and task["agreement"] is None and not task["align"]:
         return f"CelebA, {FACES[named[0]]}"
     return OTHERS.get((data, *named, task["agreement"]))
 

@@ -53,18 +53,19 @@ def text(found: Sequence[Row], settings: Mapping[str, Any]) -> str:
     """The table in Markdown, and what was found."""
     head = ["", *dict.fromkeys(r["method"] for r in found), "tuned minus default"]
     lines = [head, *([title, *cells] for title, cells in table(found))]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-    drawn = ["| " + " | ".join(v.ljust(w) for v, w in zip(line, widths, strict=True)) + " |" for line in lines]
-    drawn.insert(1, "| " + " | ".join("-" * w for w in widths) + " |")
     said = f"Per cent, mean and 95 % interval over {found[0]['seeds']} seeds that no trial had."
-    return "\n".join([*drawn, "", said, verdict(found), f"Tuned: {_listed(settings)}."])
+    return "\n".join([*headline.markdown(lines), "", said, verdict(found), f"Tuned: {_listed(settings)}."])
 
 
 def verdict(found: Sequence[Row]) -> str:
     """Whether the search was worth its while, in a sentence."""
     gain = next(r for r in found if " minus " in r["metric"])
-    if gain["low"] is not None and gain["low"] > 0:
+    if gain["low"] is None:
+        return "With one seed nothing can be said of the gain."
+    if gain["low"] > 0:
         return "The tuned setting beats the default on validation."
+    if gain["high"] < 0:
+        return "On validation the tuned setting is worse than the default."
     return "On validation the interval of the gain holds 0: the tuned setting does not surely beat the default."
 
 

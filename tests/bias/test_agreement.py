@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from biasray.bias.agreement import agreement, balance, spread
+from biasray.bias.agreement import agreement, of_ratio, spread
 from biasray.bias.cells import cells
 from biasray.random import rng
 from tests.bias.tables import table
@@ -84,12 +84,12 @@ def test_an_agreement_that_is_no_share_is_refused(rho: float) -> None:
 
 
 @pytest.mark.parametrize(("alpha", "conflicting"), [(0, 0), (1, 60), (0.25, 24), (0.02, 2)])
-def test_balance_is_conflicting_over_aligned(alpha: float, conflicting: int) -> None:
+def test_a_ratio_is_conflicting_over_aligned(alpha: float, conflicting: int) -> None:
     aligned = 60 if alpha == 1 else round(conflicting / alpha) if alpha else 80
     have = [[aligned, conflicting], [conflicting, aligned]]
-    np.testing.assert_array_equal(cells(balance(table(have), 2, 2, alpha, rng(0)), 2, 2), have)
+    np.testing.assert_array_equal(cells(agreement(table(have), 2, 2, of_ratio(alpha), rng(0)), 2, 2), have)
 
 
 def test_a_negative_conflict_ratio_is_refused() -> None:
     with pytest.raises(ValueError, match=r"0 or more, not -0\.5"):
-        balance(table(PLENTY), 2, 2, -0.5, rng(0))
+        of_ratio(-0.5)

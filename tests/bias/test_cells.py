@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biasray.bias.agreement import agreement, balance
+from biasray.bias.agreement import agreement
 from biasray.bias.cells import balanced, cells, choose, group_ratio
 from biasray.bias.colour import coloured
 from biasray.bias.subset import shuffle_targets, subset
@@ -108,7 +108,6 @@ def test_group_ratio_refuses_shares_that_are_none(shares: dict[int, float]) -> N
 
 MAKERS = {
     "agreement": lambda t, r: agreement(t, 2, 2, 0.8, r),
-    "balance": lambda t, r: balance(t, 2, 2, 0.5, r),
     "balanced": lambda t, r: balanced(t, 2, 2, r),
     "exact": lambda t, r: choose(t, {(0, 1): 7, (1, 1): 9}, r),
     "group_ratio": lambda t, r: group_ratio(t, {0: 0.3, 1: 0.7}, 50, r),

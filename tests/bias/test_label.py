@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biasray.bias.label import Labelled, attributes, targets
+from biasray.bias.label import Labelled, attributes, paired, targets
 
 FACES = pd.DataFrame(
     {
@@ -151,3 +151,27 @@ def test_a_map_that_leaves_a_bias_group_empty_is_refused() -> None:
     examples = pd.DataFrame({"gender": ["Male", "Female"] * 5, "age": range(20, 30)})
     with pytest.raises(ValueError, match="leaves no example for the bias group of Male"):
         attributes(examples, "gender", "age", ["Female=.."], ["gender", "age"])
+
+
+def natural(cells: list[list[int]]) -> Labelled:
+    """Two attributes of yes and no, by target and bias, in a training split; the test split has every group equally often."""
+    rows = [(("no", "yes")[t], ("no", "yes")[b], "train") for t in (0, 1) for b in (0, 1) for _ in range(cells[t][b])]
+    rows += [(t, b, "test") for t in ("no", "yes") for b in ("no", "yes") for _ in range(500)]
+    examples = pd.DataFrame(rows, columns=["Blond_Hair", "Male", "split"])
+    return attributes(examples, "Blond_Hair", "Male", (), ["Blond_Hair", "Male"])
+
+
+def test_in_data_as_they_are_the_values_that_go_together_are_those_that_occur_together_in_training() -> None:
+    """Blond is rarely male, and most who are not blond are not either: it is shares that count."""
+    found = paired(natural([[428, 407], [149, 16]]))
+    assert found is not None
+    assert (found.targets, found.biases) == (("no", "yes"), ("yes", "no"))
+    train = found.examples[found.examples["split"] == "train"]
+    assert ((train["target"] == train["bias"]) == (train["Blond_Hair"] != train["Male"])).all()
+    other = paired(natural([[400, 100], [100, 400]]))
+    assert other is not None
+    assert other.biases == ("no", "yes")
+
+
+def test_where_nothing_goes_together_nothing_is_paired() -> None:
+    assert paired(natural([[100, 100], [50, 50]])) is None

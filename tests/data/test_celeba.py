@@ -51,3 +51,31 @@ def test_what_is_not_celeba_is_refused(tmp_path: Path) -> None:
     labels.write_text(labels.read_text().replace("-1 -1", "-1 2"))
     with pytest.raises(ValueError, match="Male of list_attr_celeba has the value '2'"):
         adapters()["celeba"]().index(source)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("list_attr_celeba.txt", "", "has no 1 words in the line"),
+        ("list_attr_celeba.txt", "4\nBig_Nose Male\n", "has no 3 words in the line"),
+        ("list_attr_celeba.txt", "4\nBig_Nose Male\n000001.jpg 1 -1 1", "has no 3 words in the line '000001.jpg 1 -1 1'"),
+        ("list_eval_partition.txt", "000001.jpg", "has no 2 words in the line '000001.jpg'"),
+        ("list_eval_partition.txt", "000001.jpg 7", "list_eval_partition has the value '7'"),
+        ("list_eval_partition.csv", "image_id,partition,more\n000001.jpg,0,1", "has 3 columns, not those of CelebA"),
+    ],
+)
+def test_a_broken_list_is_told_in_one_sentence(file: str, text: str, says: str, tmp_path: Path) -> None:
+    source = write(tmp_path, csv=False)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ValueError, match=says) as raised:
+        adapters()["celeba"]().index(source)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_image_in_no_partition_is_set_aside(tmp_path: Path) -> None:
+    source = write(tmp_path, csv=False)
+    partition = tmp_path / "list_eval_partition.txt"
+    partition.write_text("\n".join(partition.read_text().splitlines()[:3]))
+    found = adapters()["celeba"]().index(source)
+    assert found.set_aside == [("img_align_celeba/000004.jpg", "not in list_eval_partition")]
+    assert len(found.rows) == 3

@@ -13,18 +13,22 @@ import pytest
 
 from biasray import cell, search
 from biasray.bias.task import prepare
+from biasray.engine import fan_out
+from biasray.engine.cells import Status
 from biasray.engine.search import run_search
+from biasray.engine.work import LOST
 from biasray.experiment import Compute
 from biasray.loop import Place
 from biasray.search import Search, Tried
-from tests.engine.cells import DIGITS, make
+from tests.engine.cells import DIGITS, kill_a_worker, make
 
 BASE = make("lff", seed=100, epochs=9)
 
 
 def run(searched: Search, trials: int, out: Path) -> dict[str, Tried]:
-    """All that was tried after this search, by folder."""
-    assert run_search(searched, trials, DIGITS, str(out / "trials"), Compute(), str(out / "ray")) == []
+    """All that was tried after this search, by folder; checkpoints are written after every step."""
+    folder, scratch = str(out / "trials"), str(out / "ray")
+    assert run_search(searched, trials, DIGITS, folder, Compute(), scratch, save_seconds=0) == []
     return {p.name: tried for p in sorted((out / "trials").iterdir()) if (tried := search.read(str(p)))}
 
 
@@ -36,7 +40,7 @@ def settings(found: Sequence[Tried]) -> list[tuple[float, ...]]:
 def test_trials_score_what_the_same_training_does_on_validation_and_no_more_are_made_than_asked_for(tmp_path: Path) -> None:
     searched = Search(BASE, "random", "group-average")
     found = run(searched, 3, tmp_path)
-    assert settings(list(found.values())) == sorted(tuple(searched.drawn(k).values()) for k in range(3))
+    assert settings(list(found.values())) == sorted(tuple(drawn.values()) for drawn in searched.drawn(3))
     assert all(tried.ended and not tried.failure for tried in found.values())
     name, tried = next(iter(found.items()))
     prepared = prepare(DIGITS, BASE.task, BASE.seed)
@@ -87,20 +91,44 @@ run(Search(BASE, sys.argv[1], "group-average"), 6, Path(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("way", ["random", "asha"])
+@pytest.mark.parametrize("way", ["random", "asha", "optuna"])
 @pytest.mark.usefixtures("local_ray")
 def test_a_search_killed_half_way_ends_with_the_trials_of_an_undisturbed_one(way: str, tmp_path: Path) -> None:
     killed = subprocess.Popen([sys.executable, "-c", SCRIPT, way, str(tmp_path / "killed")], start_new_session=True)
+    trials = tmp_path / "killed/trials"
     until = time.monotonic() + 120
-    while not list((tmp_path / "killed/trials").glob("*/trial.json")) and time.monotonic() < until:
+    while not any(len(tried.scores) > 1 for tried in search.all_tried(str(trials))) and time.monotonic() < until:
         time.sleep(0.05)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
-    assert not all(tried.ended for tried in search.all_tried(str(tmp_path / "killed/trials")))
+    begun = {p.name: tried for p in trials.iterdir() if (tried := search.read(str(p))) and not tried.ended}
+    assert begun
+    assert list(trials.glob("*/state.pt"))
     searched = Search(BASE, way, "group-average")  # type: ignore[arg-type]
     found, whole = run(searched, 6, tmp_path / "killed"), run(searched, 6, tmp_path / "whole")
-    assert found.keys() == whole.keys()
-    for name, tried in found.items():
-        shorter = min(len(tried.scores), len(whole[name].scores))  # ASHA decides by who comes first
-        assert tried.scores[:shorter] == whole[name].scores[:shorter]
-        assert tried.ended
+    assert len(found) == len(whole) == 6
+    assert begun.keys() <= found.keys()
+    assert all(tried.ended for tried in found.values())
+    for name in found.keys() & whole.keys():
+        shorter = min(len(found[name].scores), len(whole[name].scores))  # ASHA decides by who comes first
+        assert found[name].scores[:shorter] == whole[name].scores[:shorter]
+    assert found.keys() == whole.keys() or way == "optuna"  # which proposes what follows from what it was told first
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_trial_that_is_lost_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "RETRIES", 0)
+    searched = Search(replace(BASE, epochs=400), "random", "accuracy")
+    killed = list[bool]()
+
+    def kill(status: Status) -> None:
+        if status.done and not any(killed):
+            killed.append(kill_a_worker("_Inner.train") or kill_a_worker("ResourceTrainable.train"))
+
+    lost = run_search(searched, 2, DIGITS, str(tmp_path / "trials"), Compute(), str(tmp_path / "ray"), kill)
+    assert any(killed), "nothing was killed"
+    assert lost
+    assert LOST in lost
+    assert sum(tried.ended for tried in search.all_tried(str(tmp_path / "trials"))) < 2
+    assert run_search(searched, 2, DIGITS, str(tmp_path / "trials"), Compute(), str(tmp_path / "ray")) == []
+    assert all(tried.ended for tried in search.all_tried(str(tmp_path / "trials")))

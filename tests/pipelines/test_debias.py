@@ -92,11 +92,12 @@ def test_several_levels_of_bias_have_a_report_each_and_one_together(tmp_path: Pa
         assert f'href="{folder.name}/report.html"' in (tmp_path / "report.html").read_text()
 
 
-def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path) -> None:
     before = json.loads((finished / "results.json").read_text())["rows"]
-    monkeypatch.setattr("biasray.cell.fit", lambda *_: pytest.fail("trained again"))
+    written = {p: p.stat().st_mtime_ns for p in finished.glob("cells/*/*")}
     debias.main(config(finished))
     assert json.loads((finished / "results.json").read_text())["rows"] == before
+    assert {p: p.stat().st_mtime_ns for p in finished.glob("cells/*/*")} == written
 
 
 def test_a_folder_of_another_comparison_is_refused_and_kept(finished: Path) -> None:
@@ -138,8 +139,12 @@ def test_settings_come_as_json_text_or_as_a_file(tmp_path: Path) -> None:
         ({"agreement": ()}, "need an --agreement"),
         ({"agreement": (0.9, 1.5)}, "share from 0 to 1"),
         ({"conflict_ratio": (0.1,)}, "--agreement or --conflict-ratio, not both"),
-        ({"agreement": (), "conflict_ratio": (-0.1,)}, "--conflict-ratio must be 0 or more"),
+        ({"agreement": (), "conflict_ratio": (-0.1,)}, "A conflict ratio is 0 or more, not -0.1"),
         ({"training": Training(network="resnet19")}, "Unknown network"),
+        (
+            {"task": Question(data="drawn-faces", target="gender", bias="skin"), "agreement": (), "methods": ("erm", "oracle")},
+            "oracle needs a bias value that goes with each target",
+        ),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(fields: dict[str, object], says: str, tmp_path: Path) -> None:

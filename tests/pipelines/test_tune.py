@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from biasray import cell, data
+from biasray import data, storage
 from biasray.bias.task import Question, Task
 from biasray.experiment import Compute, Training
 from pipelines import debias, tune
@@ -27,7 +27,7 @@ def config(out: Path, **fields: object) -> tune.Config:
 
 @pytest.mark.usefixtures("local_ray")
 def test_a_search_leaves_a_setting_that_debias_takes_and_tests_it_once_beside_the_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "search"
     tune.main(config(out))
@@ -39,9 +39,9 @@ def test_a_search_leaves_a_setting_that_debias_takes_and_tests_it_once_beside_th
     assert len(told["trials"]) == 2
     found = {(r["method"], r["metric"], r["interval"]): r for r in told["rows"]}
     for seed in (0, 1):
-        assert (out / f"final/default-{seed}/done.json").exists()
-        assert (out / f"final/tuned-{seed}/predictions.parquet").exists()
-    scores = [json.loads((out / f"final/tuned-{s}/done.json").read_text())["history"][-1]["group_average"] for s in (0, 1)]
+        assert list(out.glob(f"final/default-{seed}-*/done.json"))
+    tuned = [json.loads(p.read_text()) for p in sorted(out.glob("final/tuned-*/done.json"))]
+    scores = [done["history"][-1]["group_average"] for done in tuned]
     assert found["tuned", "validation group average", "seeds"]["value"] == pytest.approx(sum(scores) / 2)
     assert ("tuned", "model_bias minus default", "seeds") in found
     comparison = debias.Config(
@@ -49,9 +49,25 @@ def test_a_search_leaves_a_setting_that_debias_takes_and_tests_it_once_beside_th
     )
     (experiment,) = debias.experiments(comparison, data.load("digits"), CPU)
     assert experiment.settings == winner["settings"]
-    monkeypatch.setattr(cell, "fit", lambda *_: pytest.fail("trained again"))
+    written = {p: p.stat().st_mtime_ns for p in [*out.glob("trials/*/trial.json"), *out.glob("final/*/done.json")]}
     tune.main(config(out))
     assert json.loads((out / "results.json").read_text())["rows"] == told["rows"]
+    assert {p: p.stat().st_mtime_ns for p in written} == written
+    better = {
+        "settings": {"q": 0.5, "alpha": 0.6},
+        "scores": [0.99] * 6,
+        "failure": None,
+        "ended": True,
+        "at": 0.0,
+        "seconds": 1.0,
+    }
+    folder = out / "trials" / storage.fingerprint(better["settings"])
+    folder.mkdir()
+    (folder / "trial.json").write_text(json.dumps(better))
+    tune.main(config(out, trials=3))
+    told = json.loads((out / "results.json").read_text())
+    assert json.loads((out / "best.json").read_text()) == {"lff": better["settings"]}
+    assert len(list(out.glob("final/tuned-0-*"))) == 2  # what was found first is not taken for it
     with pytest.raises(ValueError, match=r"holds another run \(validation balanced there, biased here; objective group-"):
         tune.main(config(out, objective="accuracy"))
 
@@ -62,6 +78,8 @@ def test_a_search_leaves_a_setting_that_debias_takes_and_tests_it_once_beside_th
         ({"method": "erm"}, "erm declares no range"),
         ({"method": "lfg"}, "Unknown method 'lfg'"),
         ({"trials": 0}, "--trials must be at least 1"),
+        ({"compute": Compute(workers=2)}, "--workers: a trial has one worker"),
+        ({"training": Training(select="accuracy")}, "--select accuracy keeps another epoch"),
         ({"seeds": 0}, "--seeds must be at least 1"),
         ({"seed": 1}, "--seed 1 is also one of the 2 final trainings"),
         ({"task": Task(data="digits")}, "need an --agreement"),

@@ -40,6 +40,9 @@ def test_scores_on_validation_are_compared_by_seed() -> None:
 def test_a_gain_that_may_be_none_is_called_so() -> None:
     assert tuning.verdict(rows(TUNED_S)) == "The tuned setting beats the default on validation."
     assert "does not surely beat" in tuning.verdict(rows([0.4, 0.6, 0.6]))
+    assert "is worse than the default" in tuning.verdict(rows([0.3, 0.35, 0.33]))
+    single = tuning.rows("digits", outcomes(), [0.5, 0.6], "validation worst group", 90)
+    assert tuning.verdict(single) == "With one seed nothing can be said of the gain."
 
 
 @pytest.mark.parametrize("width", [1000, 400])
