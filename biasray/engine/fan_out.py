@@ -53,9 +53,9 @@ def fan_out(
     `at_once` jobs at most, or as many as Ray finds room for. Ray's own files are kept in the folder `scratch` meanwhile.
     """
     board = Board.options(resources=HEAD).remote()  # type: ignore[attr-defined]
-    worker = tune.with_parameters(Worker, jobs=dict(jobs), board=board, threads=threads)
     results = fit(
-        worker,
+        Worker,
+        {"jobs": dict(jobs), "board": board, "threads": threads},
         each,
         {"job": tune.grid_search(list(jobs))},
         TuneConfig(reuse_actors=True, max_concurrent_trials=at_once),
@@ -67,11 +67,20 @@ def fan_out(
 
 
 def fit(
-    trainable: Any, each: Mapping[str, float], space: dict[str, Any], how: TuneConfig, scratch: str, watch: Callback
+    trainable: type[tune.Trainable],
+    parameters: Mapping[str, Any],
+    each: Mapping[str, float],
+    space: dict[str, Any],
+    how: TuneConfig,
+    scratch: str,
+    watch: Callback,
 ) -> Any:
-    """Run Tune over this space of configs, each trial with these resources, without a word of its own; returns its results."""
+    """Run Tune over this space of configs without a word of its own; returns its results.
+
+    Each trial gets these resources, and its `setup` the parameters, which are sent to each machine once.
+    """
     tuner = tune.Tuner(
-        tune.with_resources(trainable, tune.PlacementGroupFactory([dict(each)])),
+        tune.with_parameters(tune.with_resources(trainable, tune.PlacementGroupFactory([dict(each)])), **parameters),
         param_space=space,
         tune_config=how,
         run_config=RunConfig(

@@ -57,9 +57,8 @@ def run_search(
     cluster.refuse_too_much(1, each)
     shared, on = share(dataset, scratch), "cuda" if "GPU" in each else "cpu"
     drawn = searched.drawn(trials) if searched.way != "optuna" else []
-    trial = tune.with_parameters(
-        Trial, searched=searched, drawn=drawn, folder=folder, shared=shared, on=on, threads=threads, save_seconds=save_seconds
-    )
+    parameters = {"searched": searched, "drawn": drawn, "folder": folder, "shared": shared, "on": on, "threads": threads}
+    parameters["save_seconds"] = save_seconds
     if searched.way == "optuna":
         grid = dict[str, Any]()
         how = TuneConfig(
@@ -76,7 +75,7 @@ def run_search(
             scheduler=_asha(searched) if searched.way == "asha" else None, reuse_actors=True, metric="score", mode="max"
         )
     watch = _Watch(trials, searched.base.epochs, folder, told)
-    return [said for result in fit(trial, each, grid, how, scratch, watch) if (said := sentence(result))]
+    return [said for result in fit(Trial, parameters, each, grid, how, scratch, watch) if (said := sentence(result))]
 
 
 def _asha(searched: Search) -> ASHAScheduler:
