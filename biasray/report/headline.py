@@ -72,5 +72,6 @@ def text(rows: Sequence[Row], published: Mapping[tuple[str, str], float]) -> str
             line.append(f"{c.value} ({'; '.join(told)})" if c else "")
         lines.append(line)
     drawn = markdown(lines)
-    tested = "; p: paired t test over seeds, corrected for the number of methods (Holm)" if "p " in "".join(drawn) else ""
+    has_p = any(r.get("p") is not None for r in rows)
+    tested = "; p: paired t test over seeds, corrected for the number of methods (Holm)" if has_p else ""
     return "\n".join([*drawn, f"\nPer cent, mean and 95 % interval over {seeds} seeds; n = {n:,} test examples{tested}."])

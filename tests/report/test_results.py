@@ -100,7 +100,9 @@ def test_a_single_seed_has_no_interval_over_seeds() -> None:
     row = one(found, method="erm", metric="accuracy", group="all", interval="seeds")
     assert row["low"] is None
     assert row["high"] is None
-    assert "one seed" in headline.text(found, {})
+    said = headline.text(found, {})
+    assert "one seed" in said
+    assert "p: paired" not in said
 
 
 def test_the_training_weighted_average_weighs_by_training_and_the_group_average_does_not() -> None:
