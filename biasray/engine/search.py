@@ -1,6 +1,6 @@
 """A search of settings as a Ray Tune run: its trials are trainings that report after each epoch of their last stage.
 
-Each trial keeps its scores and its checkpoint in a folder named after its experiment. When a search is run again, trials tell
+Each trial keeps its scores and its checkpoint in a folder named after its settings. When a search is run again, trials tell
 Tune at once what is there, so that its schedulers and searchers know what they knew before, and train only what is missing.
 """
 

@@ -20,6 +20,7 @@ from biasray.engine.board import Teller
 from biasray.engine.cells import Status
 from biasray.engine.cluster import connect, device, joined, refuse_too_much, room
 from biasray.engine.fan_out import fan_out
+from biasray.engine.sweep import needs
 from biasray.engine.work import Shared, last_line, share
 from biasray.experiment import Compute
 from biasray.loop import Tick
@@ -47,8 +48,7 @@ def make_zoo(
     if compute.workers != 1 or compute.min_workers is not None:
         raise ValueError("The members of a zoo are trained side by side, none by several workers: leave out --workers.")
     where = torch.device(device(compute).type)  # each worker has one GPU of its own, whose number is 0
-    threads = compute.threads or 1
-    each = {"CPU": float(threads), **({"GPU": 1.0} if where.type == "cuda" else {})}
+    each, threads = needs(compute)
     claim(out, members, about)
     connect()
     refuse_too_much(1, each)
