@@ -5,7 +5,7 @@ Tune at once what is there, so that its schedulers and searchers know what they 
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import optuna.logging
@@ -74,8 +74,13 @@ def run_search(
         how = TuneConfig(
             scheduler=_asha(searched) if searched.way == "asha" else None, reuse_actors=True, metric="score", mode="max"
         )
-    watch = _Watch(trials, searched.base.epochs, folder, told)
+    watch = _Watch(trials, searched.base.epochs, drawn, folder, told)
     return [said for result in fit(Trial, parameters, each, grid, how, scratch, watch) if (said := sentence(result))]
+
+
+def _settings(config: Mapping[str, Any], drawn: Sequence[Settings]) -> Settings:
+    """Those of the trial that Tune calls `config`: drawn beforehand, or proposed."""
+    return drawn[config["number"]] if "number" in config else dict(config)
 
 
 def _asha(searched: Search) -> ASHAScheduler:
@@ -137,8 +142,7 @@ class Trial(tune.Trainable):
         return True
 
     def begin(self) -> None:
-        number = self.config.get("number")
-        settings = dict(self.config) if number is None else self.drawn[number]
+        settings = _settings(self.config, self.drawn)
         self.name = storage.fingerprint(settings)
         self.folder = storage.join(self.trials, self.name)
         self.tried = search.read(self.folder) or Tried(settings, [])
@@ -198,16 +202,22 @@ class Trial(tune.Trainable):
 
 @final
 class _Watch(Callback):
-    """Marks trials as ended, and tells how far they are."""
+    """Marks trials as begun and ended, and tells how far they are."""
 
-    def __init__(self, trials: int, epochs: int, folder: str, told: Callable[[Status], None]) -> None:
-        self.trials, self.epochs, self.folder, self.told = trials, epochs, folder, told
+    def __init__(self, trials: int, epochs: int, drawn: list[Settings], folder: str, told: Callable[[Status], None]) -> None:
+        self.trials, self.epochs, self.drawn, self.folder, self.told = trials, epochs, drawn, folder, told
         self.running: dict[str, int] = {}
         self.ended, self.failed = sum(tried.ended for tried in search.all_tried(folder)), 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune saves its callbacks for a restore that we never ask for, and a terminal cannot be saved."""
         return {}
+
+    def on_trial_start(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+        settings = _settings(trial.config, self.drawn)  # marked before its first epoch: a search killed now goes on with it
+        folder = storage.join(self.folder, storage.fingerprint(settings))
+        if search.read(folder) is None:
+            search.write(folder, Tried(settings, []))
 
     def on_trial_result(self, iteration: int, trials: Sequence[Any], trial: Any, result: Any, **info: Any) -> None:
         self.running[trial.trial_id] = result["epochs"]
