@@ -16,6 +16,13 @@ def cells(examples: pd.DataFrame, targets: int, biases: int) -> np.ndarray:
     return np.bincount(flat, minlength=targets * biases).reshape(targets, biases)
 
 
+def goes_with(count_TB: np.ndarray) -> np.ndarray | None:
+    """(B,) target that each bias value goes with: of which it is the largest share. None where some target gets no value."""
+    share_TB = count_TB / count_TB.sum(1, keepdims=True).clip(min=1)
+    target_B = share_TB.argmax(0)
+    return np.asarray(target_B) if len(set(target_B)) == len(count_TB) else None
+
+
 def choose(examples: pd.DataFrame, wanted: Mapping[Cell, int], rng: np.random.Generator, nearest: bool = False) -> pd.DataFrame:
     """Exactly so many examples of each cell, at random without replacement, in the order of the table.
 

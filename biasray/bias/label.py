@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biasray.bias.cells import cells
+from biasray.bias.cells import cells, goes_with
 
 
 @dataclass(frozen=True)
@@ -88,21 +88,16 @@ def attributes(examples: pd.DataFrame, target: str, bias: str, align: Sequence[s
 
 
 def paired(labelled: Labelled) -> Labelled | None:
-    """The same, its bias values in such an order that value k goes with target k in training: it is the one that target's
-    examples have more often than others' do. None where that pairs not every target with a value of its own.
-    """
+    """The same, its bias values in such an order that value k goes with target k in training; None where they are not pairs."""
     targets, biases = len(labelled.targets), len(labelled.biases)
     if targets != biases:
         return None
     train = labelled.examples[labelled.examples["split"] == "train"]
-    n_TB = cells(train, targets, biases)
-    share_TB = n_TB / n_TB.sum(1, keepdims=True).clip(min=1)
-    order = (share_TB - share_TB.mean(0)).argmax(1)  # the bias value of each target
-    if len(set(order)) < targets:
+    target_B = goes_with(cells(train, targets, biases))
+    if target_B is None:
         return None
-    code = {int(bias): target for target, bias in enumerate(order)}
-    examples = labelled.examples.assign(bias=labelled.examples["bias"].map(code).astype(np.int64))
-    return Labelled(examples, labelled.targets, tuple(labelled.biases[b] for b in order))
+    examples = labelled.examples.assign(bias=target_B[labelled.examples["bias"]])
+    return Labelled(examples, labelled.targets, tuple(labelled.biases[b] for b in target_B.argsort()))
 
 
 def _parse(align: Sequence[str], targets: tuple[str, ...]) -> dict[int, str]:

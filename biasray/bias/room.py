@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biasray.bias.agreement import largest
+from biasray.bias.cells import goes_with
 
 AGREEMENTS = (0.5, 0.9, 0.99)
 
@@ -23,15 +24,11 @@ class Room(NamedTuple):
 
 
 def room(count_TV: NDArray[np.int64], targets: Sequence[str], values: Sequence[str]) -> Room:
-    """Of these counts.
-
-    Each value goes with the target of which it is the largest share; no map is offered where a target gets none.
-    """
+    """Of these counts."""
     t, v = divmod(int(count_TV.argmin()), len(values))
-    share_TV = count_TV / np.maximum(count_TV.sum(1, keepdims=True), 1)
-    goes_V = share_TV.argmax(0)
+    goes_V = goes_with(count_TV)
     balanced = int(count_TV.min()) * count_TV.size
-    if len(set(goes_V)) < len(targets) or any("," in value for value in values):  # a map lists values with commas
+    if goes_V is None or any("," in value for value in values):  # a map lists values with commas
         return Room((targets[t], values[v]), int(count_TV.min()), balanced, (), np.nan, {})
     have_TB = np.stack([count_TV[:, goes_V == b].sum(1) for b in range(len(targets))], 1)
     named = [f"{targets[b]}={','.join(values[int(k)] for k in np.flatnonzero(goes_V == b))}" for b in range(len(targets))]
