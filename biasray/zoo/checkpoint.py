@@ -15,7 +15,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from biasray import storage
-from biasray.zoo.layout import Layout
+from biasray.networks.layout import Layout
 
 KINDS = (".safetensors", ".pt", ".pth", ".h5")
 

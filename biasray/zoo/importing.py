@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from biasray import networks, storage
-from biasray.networks import Shape
-from biasray.zoo import checkpoint, layout, plan, store
+from biasray.networks import Shape, layout
+from biasray.zoo import checkpoint, plan, store
 from biasray.zoo.stacked import sketch
 
 EACH = 500  # members in a shard

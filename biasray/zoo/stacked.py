@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from biasray import networks
-from biasray.networks import Network, Shape
+from biasray.networks import Network, Shape, layout
 from biasray.networks.norm import WorldBatchNorm2d
 from biasray.random import uniform
-from biasray.zoo import layout
 from biasray.zoo.packing import PACKINGS, Packed, Packing
 
 SIMPLE = (nn.Flatten, nn.ReLU, nn.MaxPool2d, nn.AdaptiveAvgPool2d)

@@ -26,9 +26,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from biasray import networks, storage
-from biasray.networks import Network, Shape
-from biasray.zoo import layout
-from biasray.zoo.layout import Layout
+from biasray.networks import Network, Shape, layout
+from biasray.networks.layout import Layout
 from biasray.zoo.member import RESULTS
 from biasray.zoo.plan import PLAN, Shard
 from biasray.zoo.train import Trained

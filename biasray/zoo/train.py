@@ -8,10 +8,10 @@ from torch import Tensor
 
 from biasray import networks
 from biasray.data.dataset import DataSet
+from biasray.networks import layout
 from biasray.predict import autocast
 from biasray.process import own_memory
 from biasray.random import generator, key
-from biasray.zoo import layout
 from biasray.zoo.member import Figures, Member, Predict
 from biasray.zoo.optimise import Optimiser
 from biasray.zoo.packing import Packed

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from biasray import networks
-from biasray.zoo import checkpoint, layout, store
+from biasray.networks import layout
+from biasray.zoo import checkpoint, store
 from biasray.zoo.importing import import_zoo
 
 SHAPE = (3, 28, 28)

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from biasray import networks
+from biasray.networks import layout
 from biasray.networks.published import PUBLISHED
 from biasray.random import key, uniform
-from biasray.zoo import layout
 from biasray.zoo.digits import Coloured
 from biasray.zoo.member import Member
 from biasray.zoo.packing import Packed
