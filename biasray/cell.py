@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save
 from torch import nn
@@ -28,6 +26,7 @@ from biasray.resident import Resident
 from biasray.world import Alone, World
 
 DONE = "done.json"
+PREDICTIONS = "predictions.parquet"
 JUDGED = 1000  # training examples, aligned and as many conflicting, that networks are judged on after each epoch
 ALONE = Alone()
 
@@ -165,9 +164,7 @@ def examples(dataset: DataSet, prepared: Prepared, each: int) -> dict[tuple[int,
 
 def _publish(folder: str, method: Method, experiment: Experiment, table: pd.DataFrame, p_NK: np.ndarray) -> None:
     columns = {f"p_{k}": p_NK[:, k] for k in range(p_NK.shape[1])}
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(table.assign(**columns), preserve_index=False), sink, compression="zstd")
-    storage.write(storage.join(folder, "predictions.parquet"), sink.getvalue().to_pybytes())
+    storage.write(storage.join(folder, PREDICTIONS), storage.parquet(table.assign(**columns)))
     # safetensors refuses channels-last tensors.
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
     storage.write(storage.join(folder, "network.safetensors"), save(weights))
@@ -176,4 +173,4 @@ def _publish(folder: str, method: Method, experiment: Experiment, table: pd.Data
 
 def predictions(folder: str) -> pd.DataFrame:
     """What a finished cell predicted on the test split."""
-    return pq.read_table(pa.BufferReader(storage.read(storage.join(folder, "predictions.parquet")))).to_pandas()
+    return storage.read_table(storage.join(folder, PREDICTIONS))

@@ -9,6 +9,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -117,6 +120,16 @@ def read_json(uri: str) -> Any:
 
 def write_json(uri: str, value: Any) -> None:
     write(uri, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def parquet(table: pd.DataFrame) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def read_table(uri: str) -> pd.DataFrame:
+    return pq.read_table(pa.BufferReader(read(uri))).to_pandas()
 
 
 def checksum(data: bytes) -> str:

@@ -19,8 +19,6 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
@@ -81,7 +79,7 @@ def write_layout(folder: str, network: str, shape: Shape, outputs: int) -> Layou
 def write(folder: str, number: int, weight_MP: Tensor, table: pd.DataFrame) -> None:
     """Store a shard: weights and the table of its members, then the mark that it is done."""
     table = table.assign(shard=number, row=range(len(table)))
-    content = {"safetensors": save({"weights": weight_MP.contiguous()}), "parquet": _parquet(table)}
+    content = {"safetensors": save({"weights": weight_MP.contiguous()}), "parquet": storage.parquet(table)}
     for kind, data in content.items():
         storage.write(shard_file(folder, number, kind), data)
     done = {"members": len(table), "files": {kind: storage.checksum(data) for kind, data in content.items()}}
@@ -93,29 +91,19 @@ def read_shard(folder: str, number: int) -> tuple[pd.DataFrame, dict[str, str], 
     checksums: dict[str, str] = storage.read_json(shard_file(folder, number, "json"))["files"]
     times = storage.join(folder, "times", f"{number:05d}.json")
     made: dict[str, Any] = storage.read_json(times) if storage.exists(times) else {}
-    return _table(storage.read(shard_file(folder, number, "parquet"))), checksums, made
+    return storage.read_table(shard_file(folder, number, "parquet")), checksums, made
 
 
 def _nothing(value: Any) -> Any:
     return [np.nan] * len(value) if isinstance(value, list) else np.nan
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink, compression="zstd")
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def _table(data: bytes) -> pd.DataFrame:
-    return pq.read_table(pa.BufferReader(data)).to_pandas()
-
-
 def finish(folder: str, shards: int) -> pd.DataFrame:
     """Write layouts, index and manifest of a zoo all of whose shards are done; returns the index."""
     for program in _plan(folder)["programs"]:
         write_layout(folder, program["network"], tuple(program["shape"]), program["outputs"])
-    index = pd.concat([_table(storage.read(shard_file(folder, k, "parquet"))) for k in range(shards)], ignore_index=True)
-    data = _parquet(index)
+    index = pd.concat([storage.read_table(shard_file(folder, k, "parquet")) for k in range(shards)], ignore_index=True)
+    data = storage.parquet(index)
     done = [storage.read_json(shard_file(folder, k, "json")) for k in range(shards)]
     files = {f"shards/{k:05d}.{kind}": checksum for k, each in enumerate(done) for kind, checksum in each["files"].items()}
     for network in index["network"].unique():
@@ -142,7 +130,7 @@ def verify(folder: str) -> list[Problem]:
         if problem:
             problems.append(Problem(number, problem))
             continue
-        table = _table(storage.read(shard_file(folder, number, "parquet")))
+        table = storage.read_table(shard_file(folder, number, "parquet"))
         if table["id"].tolist() != shard["members"]:
             problems.append(Problem(number, f"Shard {number} of {folder} holds other members than were planned."))
         for name in table["id"]:
@@ -209,7 +197,7 @@ class Zoo:
             _plan(folder)
             raise ValueError(f"The zoo {folder} is not finished; run the command that made it again.")
         self.folder = folder
-        self.index = _table(storage.read(storage.join(folder, INDEX)))
+        self.index = storage.read_table(storage.join(folder, INDEX))
         self.about: dict[str, Any] = storage.read_json(storage.join(folder, ZOO))
 
     def layout(self, network: str) -> Layout:
@@ -246,7 +234,7 @@ class Zoo:
         parts = []
         for _, mine in self.index.groupby("network", sort=False):
             parts.append(mine.assign(weights=list(self.weights(mine["id"].tolist()).numpy())))
-        return _parquet(pd.concat(parts).sort_index())
+        return storage.parquet(pd.concat(parts).sort_index())
 
     def _rows(self, ids: Sequence[str]) -> pd.DataFrame:
         by_id = self.index.set_index("id")

@@ -1,0 +1,1 @@
+"""Reading bias from the weights of networks."""

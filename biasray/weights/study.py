@@ -1,0 +1,148 @@
+"""What a detector is tried on: splits of a zoo's members, and the levels it then reads.
+
+Axes: M member, P weight, K level of bias, in ascending order of what makes it.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold, StratifiedKFold, train_test_split
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from biasray.networks.layout import Layout
+from biasray.random import key
+from biasray.weights import detectors
+from biasray.weights.chain import shuffled
+from biasray.weights.detectors import Front, Layers
+from biasray.weights.features import Statistics
+
+Split = Literal["random", "group", "original", "re-shuffled"]
+FOLDS = 5
+GROUPS = ("half", "init", "jitter", "order", "subset")  # what members can have in common besides their level
+TRAINED = 0.7  # of the members, in the re-shuffled form
+
+Rows = NDArray[np.int64]
+
+
+class Fold(NamedTuple):
+    train: Rows  # rows of the index
+    test: Rows
+
+
+Parts = Mapping[tuple[Split, int], Fold]  # every fold of every split
+
+
+@final
+@dataclass(frozen=True)
+class Reading:
+    """One detector, fitted once."""
+
+    detector: str
+    layers: Layers
+    front: Front
+    split: Split
+    fold: int
+    seed: int
+    members: int | None = None
+    """To learn from, as many of each level; None: all of the fold's."""
+
+
+def levels(index: pd.DataFrame) -> NDArray[np.int64]:
+    """(M,) the place of each member's level among all. Raises ValueError for a zoo that has no two."""
+    known = sorted(index["level"].unique()) if "level" in index else []
+    if len(known) < 2:
+        raise ValueError("A detector needs members of two levels of bias or more; this zoo has not.")
+    return np.searchsorted(known, index["level"].to_numpy())
+
+
+def folds(index: pd.DataFrame, split: Split, seed: int, group: str | None = None) -> list[Fold]:
+    """The folds of a split.
+
+    random: five parts of alike levels. group: five parts, or fewer, no two of which have a value of `group` in common.
+    original: learn from members of one half of the images, test on those of the other (Sialelli et al.). re-shuffled: learn
+    from 70 % of each half, test on the rest. Raises ValueError for what the zoo's members do not vary in.
+    """
+    code_M, rows = levels(index), np.arange(len(index))
+    if split == "random":
+        parts = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(rows, code_M)
+        return [Fold(train, test) for train, test in parts]
+    column = grouped_by(index, group) if split == "group" else "half"
+    if column not in index or index[column].nunique() < 2:
+        raise ValueError(f"All members have the same {column}, so --split {split} has nothing to part them by; give another.")
+    if split == "group":
+        folder = GroupKFold(min(FOLDS, index[column].nunique()))
+        return [Fold(train, test) for train, test in folder.split(rows, code_M, index[column].astype(str))]
+    first = index[column].to_numpy() == sorted(index[column].unique())[0]
+    if split == "original":
+        return [Fold(rows[first], rows[~first])]
+    train, test = train_test_split(rows, train_size=TRAINED, stratify=2 * code_M + first, random_state=seed)
+    return [Fold(np.sort(train), np.sort(test))]
+
+
+def grouped_by(index: pd.DataFrame, group: str | None) -> str:
+    """The column that parts groups: the one asked for, else the first that has several values."""
+    if group is not None:
+        if group not in index:
+            raise ValueError(
+                f"--group {group}: the zoo knows nothing of it; it knows {', '.join(g for g in GROUPS if g in index)}."
+            )
+        return group
+    return next((name for name in GROUPS if name in index and len(set(index[name])) > 1), GROUPS[0])
+
+
+def read(reading: Reading, fold: Fold, weight_MP: Tensor, index: pd.DataFrame, at: Layout) -> pd.DataFrame:
+    """The levels of the fold's test members, a row each: `level`, the `read` one, the one `shuffled`, and `p 0`, `p 1`, ...
+
+    `shuffled` is the control: read from the same network with its hidden units in another order, so that it computes the
+    same. What a detector reads by the place of a weight, and not by what the network does, is lost there.
+    """
+    code_M = levels(index)
+    train = some(fold.train, code_M, reading.members, reading.seed)
+    began = time.monotonic()
+    detector = detectors.build(reading.detector, at, reading.seed, reading.layers, reading.front)
+    detector.fit(weight_MP[train].numpy(), code_M[train])
+    seconds = time.monotonic() - began
+    test_MP = weight_MP[fold.test]
+    p_MK = detector.predict_proba(test_MP.numpy())
+    moved = detector.predict(shuffled(test_MP, at, key(reading.seed, "control")).numpy())
+    found = {"id": index["id"].to_numpy()[fold.test], "level": code_M[fold.test], "read": detector.predict(test_MP.numpy())}
+    p = {f"p {level}": p_MK[:, k] for k, level in enumerate(detector.classes_)}
+    return pd.DataFrame({**found, "shuffled": moved, **p, "seconds": seconds, "trained": len(train)})
+
+
+def some(train: Rows, code_M: NDArray[np.int64], members: int | None, seed: int) -> Rows:
+    """So many of the rows, with levels as in all of them. Raises ValueError for more than there are."""
+    if members is None or members == len(train):
+        return train
+    if not len(set(code_M[train])) <= members < len(train):
+        raise ValueError(f"A detector cannot learn from {members} members here: there are {len(train)}.")
+    kept, _ = train_test_split(train, train_size=members, stratify=code_M[train], random_state=seed)
+    return np.sort(kept)
+
+
+def by_accuracy(fold: Fold, index: pd.DataFrame) -> NDArray[np.int64]:
+    """The oracle: levels of the test members read from their own accuracy on unbiased images, by a Gaussian a level."""
+    code_M, accuracy_M1 = levels(index), index[["accuracy"]].to_numpy()
+    learnt = GaussianNB().fit(accuracy_M1[fold.train], code_M[fold.train])
+    return np.asarray(learnt.predict(accuracy_M1[fold.test]))
+
+
+def lonelier(weight_P: Tensor, weight_MP: Tensor, at: Layout) -> float:
+    """Share of the members that have a nearer neighbour than this model has, by the statistics of their layers.
+
+    Near 1 the model is unlike the zoo, and what a detector says of it rests on nothing.
+    """
+    scaler, statistics = StandardScaler(), Statistics(at)
+    member_MF = scaler.fit_transform(statistics.transform(weight_MP.numpy()))
+    model_1F = scaler.transform(statistics.transform(weight_P[None].numpy()))
+    near = NearestNeighbors(n_neighbors=2).fit(member_MF)
+    own_M = near.kneighbors(member_MF)[0][:, 1]  # the nearest is the member itself
+    return float((own_M < near.kneighbors(model_1F)[0][0, 0]).mean())

@@ -1,0 +1,211 @@
+"""Read the level of bias from the weights of a zoo's models, and of a model of yours."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from biasray import storage
+from biasray.engine.detect import file, opened, read_all
+from biasray.experiment import Scale
+from biasray.networks.layout import Layout
+from biasray.report import detect_page, detect_rows
+from biasray.report.detect_rows import Found
+from biasray.weights import chain, detectors
+from biasray.weights.detectors import Front, Layers
+from biasray.weights.embedding import plane
+from biasray.weights.study import Parts, Reading, Split, by_accuracy, folds, grouped_by, levels, lonelier
+from biasray.zoo import checkpoint, store
+from pipelines.cli import about, run
+from pipelines.place import claim, flat, refuse_relative
+from pipelines.progress import Progress
+from pipelines.tracking import start
+
+FILES = ("report.html", "results.json")
+SEEDS: dict[Scale, int] = {"smoke": 1, "laptop": 1, "paper": 3}
+ORACLE = "its own accuracy"
+UNLIKE = 0.99  # share of members with a nearer neighbour, above which a model is unlike them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Read the level of bias from the weights of a zoo's models, without running them on a single image.
+
+    Tries each detector on each split of the zoo, beside its controls, and writes results.json, report.html and a table of what
+    each fit read. The same command again goes on where it stopped.
+    """
+
+    zoo: str
+    """Folder or URI of a finished zoo of one network."""
+    detectors: tuple[str, ...] = ("all",)
+    """all, or pca-knn, pca-knn-scaled, conv1x1, dense, rnn, gru, statistics-logistic, statistics-forest,
+    statistics-boosting, invariants-forest, equivariant."""
+    layers: tuple[Layers, ...] = ("all",)
+    """all, or conv: the convolutions alone."""
+    front: tuple[Front, ...] = ("none",)
+    """In front of the detector: none; canonical, which puts hidden units in the order of the first model's; augmented, which
+    learns from each model with its units in several orders."""
+    split: tuple[Split, ...] = ("group", "random")
+    """random: five folds. group: folds that share no --group. original: learn from one half of the images' members, test on the
+    other's. re-shuffled: learn from 70 % of each half."""
+    group: str | None = None
+    """Column of the zoo's index that parts groups. Default: half, init, jitter, order or subset, the first that varies."""
+    curve: tuple[int, ...] = ()
+    """Numbers of models to learn from, on the first split, beside all of them."""
+    model: str | None = None
+    """A checkpoint of somebody's (.safetensors, .pt, .pth, .h5), to read its level with the best detector."""
+    seeds: int | None = None
+    """Fits of each detector. Default: from the scale."""
+    seed: int = 0
+    """The first seed; splits are drawn from it too."""
+    scale: Scale = "laptop"
+    """Fills --seeds: smoke 1, laptop 1, paper 3."""
+    out: str | None = None
+    """Folder or URI of the results. Default: runs/detect-HASH."""
+    tracking: str | None = None
+    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
+
+
+def main(config: Config) -> str:
+    """Try detectors on a zoo; returns the folder of the results."""
+    refuse_relative("--out", config.out)
+    refuse_relative("--zoo", config.zoo)
+    zoo = storage.absolute(config.zoo)
+    index, weight_MP, layout = opened(zoo)
+    network = storage.read_json(store.layout_file(zoo, index["network"].iloc[0]))
+    chain.check(network["network"], tuple(network["shape"]), network["outputs"])
+    row_P = None if config.model is None else suspect(config.model, layout)
+    parts = {
+        (split, k): fold for split in config.split for k, fold in enumerate(folds(index, split, config.seed, config.group))
+    }
+    readings = asked(config, parts)
+    told = storage.read_json(storage.join(zoo, store.MANIFEST))["checksum"]
+    fingerprint = storage.fingerprint([told, [vars(r) for r in readings]])
+    name = config.out or f"runs/detect-{fingerprint}"
+    out = storage.absolute(name)  # workers have other working directories
+    claim(out, [{**vars(r), "zoo": told, "hash": storage.fingerprint([told, vars(r)])} for r in readings])
+    records = start(config.tracking, f"detect {config.zoo}", fingerprint, flat(dataclasses.asdict(config)))
+    print(f"{len(index):,} models of {index['level'].nunique()} levels, {len(readings)} fits\nout: {name}\n")
+    with Progress("fits", "fits") as progress:
+        failed = read_all(readings, parts, zoo, out, progress)
+    done = [r for k, r in enumerate(readings) if k not in failed]
+    every = detect_rows.found({r: storage.read_table(file(out, r)) for r in done}, index["level"].nunique()) if done else []
+    if every:
+        oracles = {split: oracle(split, parts, index) for split in config.split} if "accuracy" in index else {}
+        model = None if row_P is None else judged(config, row_P, weight_MP, index, layout, every)
+        conclude(out, told, config, index, weight_MP, every, oracles, model)
+        print(f"\n{name}/report.html and results.json hold the rest.")
+    if records:
+        means = {f"{f.detector}/{f.setting}/{f.split}/{f.trained} models".replace(",", ""): f.accuracy for f in every}
+        print(records.close(means, out, ["config.json", *(FILES if every else [])], bool(failed)))
+    if failed:
+        said = [f"{readings[k].detector}, {readings[k].split} split: {sentence}" for k, sentence in failed.items()]
+        raise ValueError("\n".join([*said, "What was fitted stays; the same command tries the rest again."]))
+    return out
+
+
+def suspect(file: str, layout: Layout) -> Tensor:
+    """(P,) of the model to read; raises ValueError where it is none of the zoo's network, or holds no numbers."""
+    row_P = checkpoint.row(file, layout)
+    if not bool(torch.isfinite(row_P).all()):
+        raise ValueError(f"{file} holds weights that are no finite numbers: no level can be read from it.")
+    return row_P
+
+
+def asked(config: Config, parts: Parts) -> list[Reading]:
+    """The fits to make; raises ValueError for detectors and sizes that there are not."""
+    seeds = SEEDS[config.scale] if config.seeds is None else config.seeds
+    if seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, not {seeds}.")
+    chosen = list(detectors.found()) if "all" in config.detectors else list(dict.fromkeys(config.detectors))
+    for name in chosen:
+        detectors.known(name)
+    first = config.split[0]
+    for size in config.curve:
+        if not 8 <= size < (fewest := min(len(fold.train) for (split, _), fold in parts.items() if split == first)):
+            raise ValueError(
+                f"--curve {size}: give numbers of models from 8 to {fewest - 1:,}, of which {first} has {fewest:,}."
+            )
+    return [
+        Reading(name, layers, front, split, fold, seed, members)
+        for name in chosen
+        for layers in config.layers
+        for front in config.front
+        for split, fold in parts
+        for members in (None, *(config.curve if split == first else ()))
+        for seed in range(config.seed, config.seed + seeds)
+    ]
+
+
+def oracle(split: Split, parts: Parts, index: pd.DataFrame) -> Found:
+    """What a model's own accuracy tells of its level, on the folds of a split."""
+    code_M, tables = levels(index), dict[Reading, pd.DataFrame]()
+    for (named, k), fold in parts.items():
+        if named == split:
+            read = by_accuracy(fold, index)
+            table = {"id": index["id"].to_numpy()[fold.test], "level": code_M[fold.test], "read": read, "shuffled": read}
+            tables[Reading(ORACLE, "all", "none", split, k, 0)] = pd.DataFrame(
+                {**table, "seconds": 0.0, "trained": len(fold.train)}
+            )
+    return detect_rows.found(tables, index["level"].nunique())[0]._replace(setting="no weights")
+
+
+def judged(
+    config: Config, row_P: Tensor, weight_MP: Tensor, index: pd.DataFrame, layout: Layout, every: Sequence[Found]
+) -> dict[str, Any]:
+    """What the best detector reads from a model: the one that is right most often where hidden units are in another order."""
+    whole = [f for f in every if f.split == config.split[0]]
+    best = max(whole, key=lambda f: f.shuffled)
+    layers, front = next((ls, fr) for ls in config.layers for fr in config.front if detect_rows.setting(ls, fr) == best.setting)
+    detector = detectors.build(best.detector, layout, config.seed, layers, front)
+    detector.fit(weight_MP.numpy(), levels(index))
+    p_K, names = detector.predict_proba(row_P[None].numpy())[0], detect_page.level_names(index)
+    far = lonelier(row_P, weight_MP, layout)
+    k = int(p_K.argmax())
+    caveats = [
+        f"{best.detector} read {100 * best.accuracy:.0f} % of the levels of members that it had not seen ({best.split} split), "
+        f"{100 * best.shuffled:.0f} % where their units were in another order; chance is {100 * best.chance:.0f} %.",
+        f"{100 * far:.0f} % of the members have a nearer neighbour than this model has, by the statistics of their layers"
+        + (": it is unlike them, so do not rely on what is read." if far > UNLIKE else "."),
+    ]
+    return {
+        "file": config.model,
+        "level": names[k],
+        "sentence": f"{best.detector} reads the level '{names[k]}', with probability {p_K[k]:.2f}.",
+        "p": [f"{p:.2f}" for p in p_K],
+        "detector": best.detector,
+        "unlike": far,
+        "caveats": caveats + detect_page.limits(index),
+    }
+
+
+def conclude(
+    out: str,
+    zoo: str,
+    config: Config,
+    index: pd.DataFrame,
+    weight_MP: Tensor,
+    every: Sequence[Found],
+    oracles: Mapping[Split, Found],
+    model: Mapping[str, Any] | None,
+) -> None:
+    """Write results.json and report.html, and print the headline."""
+    told = about()
+    whole = [f for f in every if f.trained == max(g.trained for g in every if g.split == f.split)]
+    curves = [f for f in every if f.split == config.split[0]] if config.curve else []
+    found = {"about": told, "rows": detect_rows.rows(config.zoo, [*every, *oracles.values()]), "model": model}
+    storage.write_json(storage.join(out, "results.json"), found)
+    group = grouped_by(index, config.group)
+    html = detect_page.render(whole, curves, oracles, index, plane(weight_MP, config.seed), group, model, zoo, told)
+    storage.write(storage.join(out, "report.html"), html.encode())
+    print(detect_rows.text([*whole, *oracles.values()]))
+    if model:
+        print("\n".join(["", f"{model['file']}: {model['sentence']}", *model["caveats"]]))
+
+
+if __name__ == "__main__":
+    run(Config, main)

@@ -1,0 +1,97 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from biasray.weights.study import Reading, Split, by_accuracy, folds, grouped_by, levels, lonelier, read, some
+from tests.weights.planted import rows
+
+
+def index(members: int = 40) -> pd.DataFrame:
+    number = np.arange(members)
+    level = np.array([0.02, 0.03, 0.04, 0.05])[number % 4]
+    half, accuracy = np.where(number < 0.8 * members, "first", "second"), 10 * level + 0.001 * (number % 3)
+    fields = {"level": level, "half": half, "init": number // 4, "jitter": 0, "accuracy": accuracy}
+    return pd.DataFrame({"id": [f"m{k}" for k in number], **fields})
+
+
+@pytest.mark.parametrize("split", ["random", "group", "original", "re-shuffled"])
+def test_no_member_is_on_both_sides_and_every_level_is_on_each(split: Split) -> None:
+    table = index()
+    for fold in folds(table, split, 0):
+        assert not set(fold.train) & set(fold.test)
+        assert set(levels(table)[fold.train]) == set(levels(table)[fold.test]) == {0, 1, 2, 3}
+
+
+def test_five_random_folds_test_every_member_once() -> None:
+    assert sorted(np.concatenate([fold.test for fold in folds(index(), "random", 0)])) == list(range(40))
+
+
+def test_groups_are_not_shared_between_learning_and_test() -> None:
+    table = index()
+    for fold in folds(table, "group", 0, "init"):
+        assert not set(table["init"][fold.train]) & set(table["init"][fold.test])
+    assert grouped_by(table, None) == "half"
+    assert [len(fold.train) for fold in folds(table, "group", 0)] == [8, 32]
+
+
+def test_the_original_form_tests_another_half_and_the_re_shuffled_one_both() -> None:
+    table = index()
+    (fold,) = folds(table, "original", 0)
+    assert (set(table["half"][fold.train]), set(table["half"][fold.test])) == ({"first"}, {"second"})
+    table = index(200)
+    (fold,) = folds(table, "re-shuffled", 0)
+    assert len(fold.train) == 140
+    assert table.iloc[fold.test].groupby(["half", "level"]).size().tolist() == [12] * 4 + [3] * 4
+
+
+@pytest.mark.parametrize(
+    ("split", "group", "says"),
+    [
+        ("group", "jitter", "All members have the same jitter"),
+        ("group", "colour", "--group colour: the zoo knows nothing of it; it knows half, init, jitter"),
+    ],
+)
+def test_what_the_members_do_not_vary_in_parts_nothing(split: Split, group: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        folds(index(), split, 0, group)
+    with pytest.raises(ValueError, match="All members have the same half"):
+        folds(index().assign(half="first"), "original", 0)
+    with pytest.raises(ValueError, match="two levels of bias or more"):
+        levels(index().assign(level=0.02))
+
+
+def test_a_smaller_number_of_models_has_every_level_alike() -> None:
+    table = index()
+    (fold,) = folds(table, "original", 0)
+    kept = some(fold.train, levels(table), 16, 0)
+    assert np.bincount(levels(table)[kept]).tolist() == [4, 4, 4, 4]
+    assert set(kept) < set(fold.train)
+    with pytest.raises(ValueError, match="cannot learn from 2 members"):
+        some(fold.train, levels(table), 2, 0)
+
+
+def test_the_control_shows_what_is_read_from_the_places_of_weights() -> None:
+    """A level that stands in one weight of one unit: with units in another order it is gone, and the network is the same."""
+    weight_MP, level_M, at = rows(40, shared=True)
+    weight_MP = weight_MP / (1 + 0.5 * level_M[:, None])  # without the planted scale
+    weight_MP[:, 0] = 10.0 * level_M
+    table = index()
+    (fold,) = folds(table, "original", 0)
+    found = read(Reading("pca-knn", "all", "none", "original", 0, 0), fold, weight_MP, table, at)
+    assert (found["read"] == found["level"]).all()
+    assert (found["shuffled"] == found["level"]).mean() < 0.8
+    assert found.filter(like="p ").shape == (8, 4)
+    assert found["id"].tolist() == [f"m{k}" for k in range(32, 40)]
+
+
+def test_the_oracle_reads_the_level_from_accuracy() -> None:
+    table = index()
+    (fold,) = folds(table, "original", 0)
+    assert (by_accuracy(fold, table) == levels(table)[fold.test]).all()
+
+
+def test_a_model_unlike_the_zoo_is_lonelier_than_its_members() -> None:
+    weight_MP, _, at = rows(40)
+    assert lonelier(weight_MP[3] + 0.001 * torch.randn(at.size), weight_MP, at) < 0.1
+    assert lonelier(3 * weight_MP[3], weight_MP, at) == 1
