@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from biasray import storage
-from biasray.engine.detect import file, opened, read_all
+from biasray.engine.detect import file, named, opened, read_all
 from biasray.experiment import Scale
 from biasray.networks.layout import Layout
 from biasray.report import detect_page, detect_rows
@@ -18,9 +17,11 @@ from biasray.report.detect_rows import Found
 from biasray.weights import chain, detectors
 from biasray.weights.detectors import Front, Layers
 from biasray.weights.embedding import plane
-from biasray.weights.study import Parts, Reading, Split, by_accuracy, folds, grouped_by, levels, lonelier
-from biasray.zoo import checkpoint, store
+from biasray.weights.neural import Neural
+from biasray.weights.study import Parts, Reading, Split, by_accuracy, folds, grouped_by, levels
+from biasray.zoo import store
 from pipelines.cli import about, run
+from pipelines.model import judged, suspect
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
 from pipelines.tracking import start
@@ -28,7 +29,6 @@ from pipelines.tracking import start
 FILES = ("report.html", "results.json")
 SEEDS: dict[Scale, int] = {"smoke": 1, "laptop": 1, "paper": 3}
 ORACLE = "its own accuracy"
-UNLIKE = 0.99  # share of members with a nearer neighbour, above which a model is unlike them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +51,14 @@ class Config:
     learns from each model with its units in several orders."""
     split: tuple[Split, ...] = ("group", "random")
     """random: five folds. group: folds that share no --group. original: learn from one half of the images' members, test on the
-    other's. re-shuffled: learn from 70 % of each half."""
+    other's. re-shuffled: learn from 70 % of each half. adapted: learn, then fine-tune on 80 % of the models of --adapt, or of
+    the second half."""
     group: str | None = None
     """Column of the zoo's index that parts groups. Default: half, init, jitter, order or subset, the first that varies."""
     curve: tuple[int, ...] = ()
     """Numbers of models to learn from, on the first split, beside all of them."""
+    adapt: str | None = None
+    """Folder or URI of a zoo of another network with the same levels, for the adapted split."""
     model: str | None = None
     """A checkpoint of somebody's (.safetensors, .pt, .pth, .h5), to read its level with the best detector."""
     seeds: int | None = None
@@ -75,29 +78,36 @@ def main(config: Config) -> str:
     refuse_relative("--out", config.out)
     refuse_relative("--zoo", config.zoo)
     zoo = storage.absolute(config.zoo)
+    other = None if config.adapt is None else storage.absolute(config.adapt)
     index, weight_MP, layout = opened(zoo)
-    network = storage.read_json(store.layout_file(zoo, index["network"].iloc[0]))
-    chain.check(network["network"], tuple(network["shape"]), network["outputs"])
+    for folder in (zoo, *([other] if other else [])):
+        refuse_unlike(folder)
     row_P = None if config.model is None else suspect(config.model, layout)
     parts = {
-        (split, k): fold for split in config.split for k, fold in enumerate(folds(index, split, config.seed, config.group))
+        (split, k): fold
+        for split in config.split
+        for k, fold in enumerate(folds(index, split, config.seed, config.group, opened(other).index if other else None))
     }
-    readings = asked(config, parts)
-    told = storage.read_json(storage.join(zoo, store.MANIFEST))["checksum"]
-    fingerprint = storage.fingerprint([told, [vars(r) for r in readings]])
+    readings = asked(config, parts, layout)
+    told = [storage.read_json(storage.join(folder, store.MANIFEST))["checksum"] for folder in (zoo, other) if folder]
+    hashes = [storage.fingerprint([told, named(r, parts[r.split, r.fold])]) for r in readings]
+    fingerprint = storage.fingerprint(hashes)
     name = config.out or f"runs/detect-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
-    claim(out, [{**vars(r), "zoo": told, "hash": storage.fingerprint([told, vars(r)])} for r in readings])
+    claim(out, [{**vars(r), "zoo": told[0], "hash": mark} for r, mark in zip(readings, hashes, strict=True)])
     records = start(config.tracking, f"detect {config.zoo}", fingerprint, flat(dataclasses.asdict(config)))
     print(f"{len(index):,} models of {index['level'].nunique()} levels, {len(readings)} fits\nout: {name}\n")
     with Progress("fits", "fits") as progress:
-        failed = read_all(readings, parts, zoo, out, progress)
+        failed = read_all(readings, parts, zoo, other, out, progress)
     done = [r for k, r in enumerate(readings) if k not in failed]
-    every = detect_rows.found({r: storage.read_table(file(out, r)) for r in done}, index["level"].nunique()) if done else []
+    tables = {r: storage.read_table(file(out, r, parts[r.split, r.fold])) for r in done}
+    every = detect_rows.found(tables, index["level"].nunique()) if done else []
     if every:
-        oracles = {split: oracle(split, parts, index) for split in config.split} if "accuracy" in index else {}
-        model = None if row_P is None else judged(config, row_P, weight_MP, index, layout, every)
-        conclude(out, told, config, index, weight_MP, every, oracles, model)
+        oracles: dict[Split, Found] = {
+            split: oracle(split, parts, index) for split in config.split if split != "adapted" and "accuracy" in index
+        }
+        model = None if row_P is None else judged(str(config.model), row_P, opened(zoo), readings, every)
+        conclude(out, told[0], config, index, weight_MP, every, oracles, model)
         print(f"\n{name}/report.html and results.json hold the rest.")
     if records:
         means = {f"{f.detector}/{f.setting}/{f.split}/{f.trained} models".replace(",", ""): f.accuracy for f in every}
@@ -108,15 +118,13 @@ def main(config: Config) -> str:
     return out
 
 
-def suspect(file: str, layout: Layout) -> Tensor:
-    """(P,) of the model to read; raises ValueError where it is none of the zoo's network, or holds no numbers."""
-    row_P = checkpoint.row(file, layout)
-    if not bool(torch.isfinite(row_P).all()):
-        raise ValueError(f"{file} holds weights that are no finite numbers: no level can be read from it.")
-    return row_P
+def refuse_unlike(zoo: str) -> None:
+    """Raise ValueError for a zoo of a network whose units cannot change places."""
+    network = storage.read_json(store.layout_file(zoo, opened(zoo).index["network"].iloc[0]))
+    chain.check(network["network"], tuple(network["shape"]), network["outputs"])
 
 
-def asked(config: Config, parts: Parts) -> list[Reading]:
+def asked(config: Config, parts: Parts, layout: Layout) -> list[Reading]:
     """The fits to make; raises ValueError for detectors and sizes that there are not."""
     seeds = SEEDS[config.scale] if config.seeds is None else config.seeds
     if seeds < 1:
@@ -124,6 +132,7 @@ def asked(config: Config, parts: Parts) -> list[Reading]:
     chosen = list(detectors.found()) if "all" in config.detectors else list(dict.fromkeys(config.detectors))
     for name in chosen:
         detectors.known(name)
+    tunable = {name for name in chosen if isinstance(detectors.known(name)(layout, 0), Neural)}
     first = config.split[0]
     for size in config.curve:
         if not 8 <= size < (fewest := min(len(fold.train) for (split, _), fold in parts.items() if split == first)):
@@ -131,12 +140,13 @@ def asked(config: Config, parts: Parts) -> list[Reading]:
                 f"--curve {size}: give numbers of models from 8 to {fewest - 1:,}, of which {first} has {fewest:,}."
             )
     return [
-        Reading(name, layers, front, split, fold, seed, members)
+        Reading(name, layers, front, split, fold, seed, members, tuned)
         for name in chosen
         for layers in config.layers
         for front in config.front
         for split, fold in parts
         for members in (None, *(config.curve if split == first else ()))
+        for tuned in ((False, True) if split == "adapted" and name in tunable and front != "augmented" else (False,))
         for seed in range(config.seed, config.seed + seeds)
     ]
 
@@ -144,43 +154,14 @@ def asked(config: Config, parts: Parts) -> list[Reading]:
 def oracle(split: Split, parts: Parts, index: pd.DataFrame) -> Found:
     """What a model's own accuracy tells of its level, on the folds of a split."""
     code_M, tables = levels(index), dict[Reading, pd.DataFrame]()
-    for (named, k), fold in parts.items():
-        if named == split:
+    for (part, k), fold in parts.items():
+        if part == split:
             read = by_accuracy(fold, index)
             table = {"id": index["id"].to_numpy()[fold.test], "level": code_M[fold.test], "read": read, "shuffled": read}
             tables[Reading(ORACLE, "all", "none", split, k, 0)] = pd.DataFrame(
                 {**table, "seconds": 0.0, "trained": len(fold.train)}
             )
     return detect_rows.found(tables, index["level"].nunique())[0]._replace(setting="no weights")
-
-
-def judged(
-    config: Config, row_P: Tensor, weight_MP: Tensor, index: pd.DataFrame, layout: Layout, every: Sequence[Found]
-) -> dict[str, Any]:
-    """What the best detector reads from a model: the one that is right most often where hidden units are in another order."""
-    whole = [f for f in every if f.split == config.split[0]]
-    best = max(whole, key=lambda f: f.shuffled)
-    layers, front = next((ls, fr) for ls in config.layers for fr in config.front if detect_rows.setting(ls, fr) == best.setting)
-    detector = detectors.build(best.detector, layout, config.seed, layers, front)
-    detector.fit(weight_MP.numpy(), levels(index))
-    p_K, names = detector.predict_proba(row_P[None].numpy())[0], detect_page.level_names(index)
-    far = lonelier(row_P, weight_MP, layout)
-    k = int(p_K.argmax())
-    caveats = [
-        f"{best.detector} read {100 * best.accuracy:.0f} % of the levels of members that it had not seen ({best.split} split), "
-        f"{100 * best.shuffled:.0f} % where their units were in another order; chance is {100 * best.chance:.0f} %.",
-        f"{100 * far:.0f} % of the members have a nearer neighbour than this model has, by the statistics of their layers"
-        + (": it is unlike them, so do not rely on what is read." if far > UNLIKE else "."),
-    ]
-    return {
-        "file": config.model,
-        "level": names[k],
-        "sentence": f"{best.detector} reads the level '{names[k]}', with probability {p_K[k]:.2f}.",
-        "p": [f"{p:.2f}" for p in p_K],
-        "detector": best.detector,
-        "unlike": far,
-        "caveats": caveats + detect_page.limits(index),
-    }
 
 
 def conclude(

@@ -4,14 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import pandas as pd
-from torch import Tensor
-
 from biasray import storage
 from biasray.engine.cells import Status
 from biasray.engine.cluster import connect, refuse_too_much
 from biasray.engine.fan_out import fan_out
-from biasray.weights.study import Fold, Parts, Reading, read
+from biasray.weights.study import Fold, Models, Parts, Reading, read
 from biasray.zoo import store
 
 THREADS = 1  # of a fit: one a core is faster than a few for each
@@ -21,18 +18,20 @@ def read_all(
     readings: Sequence[Reading],
     folds: Parts,
     zoo: str,
+    other: str | None,
     out: str,
     told: Callable[[Status], None] = lambda status: None,
 ) -> dict[int, str]:
     """Fit every detector whose file is not there yet; returns one sentence for each that failed, by number.
 
-    `folds` by split and number. Each leaves a Parquet table, as `weights.study.read` makes it, at `file(out, reading)`.
+    `folds` by split and number; the split 'adapted' is of the zoo `other`, where there is one. Each fit leaves a Parquet
+    table, as `weights.study.read` makes it, at `file(out, reading, fold)`.
     """
-    jobs = {
-        k: _Job(k, reading, folds[reading.split, reading.fold], zoo, file(out, reading))
-        for k, reading in enumerate(readings)
-        if not storage.exists(file(out, reading))
-    }
+    jobs = dict[int, _Job]()
+    for k, reading in enumerate(readings):
+        fold = folds[reading.split, reading.fold]
+        if not storage.exists(place := file(out, reading, fold)):
+            jobs[k] = _Job(k, reading, fold, zoo, other if reading.split == "adapted" else None, place)
     if not jobs:
         return {}
     connect()
@@ -40,8 +39,13 @@ def read_all(
     return fan_out(jobs, {"CPU": THREADS}, THREADS, None, storage.join(out, "ray"), told, lambda number: None)
 
 
-def file(out: str, reading: Reading) -> str:
-    return storage.join(out, "readings", f"{storage.fingerprint(vars(reading))}.parquet")
+def named(reading: Reading, fold: Fold) -> str:
+    """After all that determines what is read, the zoo apart."""
+    return storage.fingerprint([vars(reading), [None if part is None else part.tolist() for part in fold]])
+
+
+def file(out: str, reading: Reading, fold: Fold) -> str:
+    return storage.join(out, "readings", f"{named(reading, fold)}.parquet")
 
 
 class _Job(NamedTuple):
@@ -51,21 +55,22 @@ class _Job(NamedTuple):
     reading: Reading
     fold: Fold
     zoo: str
+    other: str | None
     file: str
 
     def __call__(self, board: Any) -> None:
-        index, weight_MP, layout = opened(self.zoo)
-        table = read(self.reading, self.fold, weight_MP, index, layout)
+        first = opened(self.zoo)
+        table = read(self.reading, self.fold, opened(self.other), first) if self.other else read(self.reading, self.fold, first)
         storage.write(self.file, storage.parquet(table))
         board.tell.remote(self.number, 1, 1, 0)
 
 
-@lru_cache(1)
-def opened(folder: str) -> tuple[pd.DataFrame, Tensor, Any]:
+@lru_cache(2)
+def opened(folder: str) -> Models:
     """A zoo's members whose loss was finite, their weights (M, P), and where these lie.
 
     Raises ValueError for a zoo of several networks.
     """
     zoo = store.Zoo(folder)
     index = zoo.index[zoo.index["finite"]].reset_index(drop=True)
-    return index, zoo.weights(index["id"].tolist()), zoo.layout(index["network"].iloc[0])
+    return Models(index, zoo.weights(index["id"].tolist()), zoo.layout(index["network"].iloc[0]))

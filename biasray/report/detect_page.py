@@ -17,6 +17,7 @@ WHAT: dict[Split, str] = {
     "random": "Five folds of members drawn at random: those that are tested have much in common with the others.",
     "group": "Folds that share no {group}: what is read holds for members of another one.",
     "original": "Learnt from members of one half of the images, tested on those of the other.",
+    "adapted": "Learnt from 80 % of the models of another family, tested on the rest; fine-tuned: after others.",
     "re-shuffled": "Learnt from 70 % of the members of each half of the images, tested on the other 30 %.",
 }
 

@@ -11,7 +11,6 @@ from scipy import stats
 from biasray.metrics.interval import LEVEL, Interval
 from biasray.random import rng
 from biasray.report.results import Row
-from biasray.weights.detectors import Front, Layers
 from biasray.weights.study import Reading, Split
 
 RESAMPLES = 2000
@@ -51,17 +50,16 @@ def proportion(right: float, n: int) -> Interval:
     return Interval(0.0 if right == 0 else float(low), 1.0 if right == n else float(high))
 
 
-def setting(layers: Layers, front: Front) -> str:
-    return ("convolutions alone" if layers == "conv" else "all layers") + (f", {front}" if front != "none" else "")
+def setting(reading: Reading) -> str:
+    parts = ["convolutions alone" if reading.layers == "conv" else "all layers"]
+    return ", ".join([*parts, *([reading.front] if reading.front != "none" else []), *["fine-tuned"] * reading.tuned])
 
 
 def found(tables: Mapping[Reading, pd.DataFrame], levels: int) -> list[Found]:
     """Figures of each detector, setting, split and number of models to learn from, in the order of the readings."""
     grouped: dict[tuple[str, str, Split, int | None], list[tuple[Reading, pd.DataFrame]]] = {}
     for reading, table in tables.items():
-        grouped.setdefault(
-            (reading.detector, setting(reading.layers, reading.front), reading.split, reading.members), []
-        ).append((reading, table))
+        grouped.setdefault((reading.detector, setting(reading), reading.split, reading.members), []).append((reading, table))
     return [_found(name, how, split, mine, levels) for (name, how, split, _), mine in grouped.items()]
 
 

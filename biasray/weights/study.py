@@ -6,7 +6,7 @@ Axes: M member, P weight, K level of bias, in ascending order of what makes it.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
 import pandas as pd
@@ -24,17 +24,25 @@ from biasray.weights.chain import shuffled
 from biasray.weights.detectors import Front, Layers
 from biasray.weights.features import Statistics
 
-Split = Literal["random", "group", "original", "re-shuffled"]
+Split = Literal["random", "group", "original", "re-shuffled", "adapted"]
 FOLDS = 5
 GROUPS = ("half", "init", "jitter", "order", "subset")  # what members can have in common besides their level
 TRAINED = 0.7  # of the members, in the re-shuffled form
+ADAPTED = 0.8  # of the members of another family
 
 Rows = NDArray[np.int64]
+
+
+class Models(NamedTuple):
+    index: pd.DataFrame  # a row a model
+    weight_MP: Tensor
+    layout: Layout
 
 
 class Fold(NamedTuple):
     train: Rows  # rows of the index
     test: Rows
+    before: Rows | None = None  # of others' index, or of the same: models to learn from first
 
 
 Parts = Mapping[tuple[Split, int], Fold]  # every fold of every split
@@ -53,6 +61,8 @@ class Reading:
     seed: int
     members: int | None = None
     """To learn from, as many of each level; None: all of the fold's."""
+    tuned: bool = False
+    """Starts from what it learnt from the fold's other models."""
 
 
 def levels(index: pd.DataFrame) -> NDArray[np.int64]:
@@ -63,17 +73,24 @@ def levels(index: pd.DataFrame) -> NDArray[np.int64]:
     return np.searchsorted(known, index["level"].to_numpy())
 
 
-def folds(index: pd.DataFrame, split: Split, seed: int, group: str | None = None) -> list[Fold]:
+def folds(
+    index: pd.DataFrame, split: Split, seed: int, group: str | None = None, other: pd.DataFrame | None = None
+) -> list[Fold]:
     """The folds of a split.
 
     random: five parts of alike levels. group: five parts, or fewer, no two of which have a value of `group` in common.
     original: learn from members of one half of the images, test on those of the other (Sialelli et al.). re-shuffled: learn
-    from 70 % of each half, test on the rest. Raises ValueError for what the zoo's members do not vary in.
+    from 70 % of each half, test on the rest. adapted: learn from all members, then from 80 % of the zoo `other`'s, test on its
+    rest; where there is no other, its part is the second half's. Raises ValueError for what the members do not vary in.
     """
     code_M, rows = levels(index), np.arange(len(index))
     if split == "random":
         parts = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(rows, code_M)
         return [Fold(train, test) for train, test in parts]
+    if split == "adapted" and other is not None:
+        if sorted(other["level"].unique()) != sorted(index["level"].unique()):
+            raise ValueError("The zoo to adapt to has other levels of bias than the first; give two with the same.")
+        return [Fold(*_parted(np.arange(len(other)), levels(other), ADAPTED, seed), rows)]
     column = grouped_by(index, group) if split == "group" else "half"
     if column not in index or index[column].nunique() < 2:
         raise ValueError(f"All members have the same {column}, so --split {split} has nothing to part them by; give another.")
@@ -83,8 +100,15 @@ def folds(index: pd.DataFrame, split: Split, seed: int, group: str | None = None
     first = index[column].to_numpy() == sorted(index[column].unique())[0]
     if split == "original":
         return [Fold(rows[first], rows[~first])]
-    train, test = train_test_split(rows, train_size=TRAINED, stratify=2 * code_M + first, random_state=seed)
-    return [Fold(np.sort(train), np.sort(test))]
+    if split == "adapted":
+        return [Fold(*_parted(rows[~first], code_M[~first], ADAPTED, seed), rows[first])]
+    return [Fold(*_parted(rows, 2 * code_M + first, TRAINED, seed))]
+
+
+def _parted(rows: Rows, alike: NDArray[np.int64], share: float, seed: int) -> tuple[Rows, Rows]:
+    """So large a share of the rows and the rest, both with the same shares of what is alike."""
+    kept, rest = train_test_split(rows, train_size=share, stratify=alike, random_state=seed)
+    return np.sort(kept), np.sort(rest)
 
 
 def grouped_by(index: pd.DataFrame, group: str | None) -> str:
@@ -98,17 +122,20 @@ def grouped_by(index: pd.DataFrame, group: str | None) -> str:
     return next((name for name in GROUPS if name in index and len(set(index[name])) > 1), GROUPS[0])
 
 
-def read(reading: Reading, fold: Fold, weight_MP: Tensor, index: pd.DataFrame, at: Layout) -> pd.DataFrame:
+def read(reading: Reading, fold: Fold, models: Models, first: Models | None = None) -> pd.DataFrame:
     """The levels of the fold's test members, a row each: `level`, the `read` one, the one `shuffled`, and `p 0`, `p 1`, ...
 
     `shuffled` is the control: read from the same network with its hidden units in another order, so that it computes the
-    same. What a detector reads by the place of a weight, and not by what the network does, is lost there.
+    same. What a detector reads by the place of a weight, and not by what the network does, is lost there. The fold's other
+    models are those of the zoo `first`, or of the same where there is none. Raises ValueError for a detector that cannot be
+    fine-tuned.
     """
+    index, weight_MP, at = models
     code_M = levels(index)
-    train = some(fold.train, code_M, reading.members, reading.seed)
+    train = fold.train if reading.members is None else _parted(fold.train, code_M[fold.train], reading.members, reading.seed)[0]
     began = time.monotonic()
-    detector = detectors.build(reading.detector, at, reading.seed, reading.layers, reading.front)
-    detector.fit(weight_MP[train].numpy(), code_M[train])
+    detector = _made(reading, at)
+    detector.fit(weight_MP[train].numpy(), code_M[train], **(_start(reading, fold, first or models) if reading.tuned else {}))
     seconds = time.monotonic() - began
     test_MP = weight_MP[fold.test]
     p_MK = detector.predict_proba(test_MP.numpy())
@@ -118,14 +145,17 @@ def read(reading: Reading, fold: Fold, weight_MP: Tensor, index: pd.DataFrame, a
     return pd.DataFrame({**found, "shuffled": moved, **p, "seconds": seconds, "trained": len(train)})
 
 
-def some(train: Rows, code_M: NDArray[np.int64], members: int | None, seed: int) -> Rows:
-    """So many of the rows, with levels as in all of them. Raises ValueError for more than there are."""
-    if members is None or members == len(train):
-        return train
-    if not len(set(code_M[train])) <= members < len(train):
-        raise ValueError(f"A detector cannot learn from {members} members here: there are {len(train)}.")
-    kept, _ = train_test_split(train, train_size=members, stratify=code_M[train], random_state=seed)
-    return np.sort(kept)
+def _made(reading: Reading, at: Layout) -> Any:
+    return detectors.build(reading.detector, at, reading.seed, reading.layers, reading.front)
+
+
+def _start(reading: Reading, fold: Fold, first: Models) -> dict[str, Any]:
+    """What a fit is given to start from the same detector, fitted on the fold's other models."""
+    assert fold.before is not None
+    learnt = _made(reading, first.layout)
+    learnt.fit(first.weight_MP[fold.before].numpy(), levels(first.index)[fold.before])
+    name, last = learnt.steps[-1]
+    return {f"{name}__start": last}
 
 
 def by_accuracy(fold: Fold, index: pd.DataFrame) -> NDArray[np.int64]:

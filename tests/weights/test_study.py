@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
-from biasray.weights.study import Reading, Split, by_accuracy, folds, grouped_by, levels, lonelier, read, some
+from biasray.weights.study import Models, Reading, Split, by_accuracy, folds, grouped_by, levels, lonelier, read
 from tests.weights.planted import rows
 
 
@@ -61,14 +61,39 @@ def test_what_the_members_do_not_vary_in_parts_nothing(split: Split, group: str,
         levels(index().assign(level=0.02))
 
 
-def test_a_smaller_number_of_models_has_every_level_alike() -> None:
-    table = index()
-    (fold,) = folds(table, "original", 0)
-    kept = some(fold.train, levels(table), 16, 0)
-    assert np.bincount(levels(table)[kept]).tolist() == [4, 4, 4, 4]
-    assert set(kept) < set(fold.train)
-    with pytest.raises(ValueError, match="cannot learn from 2 members"):
-        some(fold.train, levels(table), 2, 0)
+def test_what_is_adapted_to_is_not_what_was_learnt_from_before() -> None:
+    table = index(200)
+    (fold,) = folds(table, "adapted", 0)
+    assert fold.before is not None
+    assert set(table["half"][fold.before]) == {"first"}
+    assert (len(fold.train), len(fold.test), set(table["half"][[*fold.train, *fold.test]])) == (32, 8, {"second"})
+    (fold,) = folds(table, "adapted", 0, other=index(80))
+    assert fold.before is not None
+    assert (len(fold.before), len(fold.train), len(fold.test)) == (200, 64, 16)
+    with pytest.raises(ValueError, match="other levels of bias"):
+        folds(table, "adapted", 0, other=index(80).assign(level=[1, 2] * 40))
+
+
+def test_a_detector_learns_from_as_few_models_as_it_is_asked_to() -> None:
+    weight_MP, _, at = rows(40, shared=True)
+    (fold,) = folds(index(), "original", 0)
+    found = read(Reading("statistics-forest", "all", "none", "original", 0, 0, 16), fold, Models(index(), weight_MP, at))
+    assert set(found["trained"]) == {16}
+
+
+def test_a_fine_tuned_detector_knows_what_it_learnt_before() -> None:
+    """From four models nothing is learnt; from the 160 before them it is."""
+    weight_MP, _, at = rows(200, shared=True)
+    (fold,) = folds(index(200), "adapted", 0)
+    few = fold._replace(train=fold.train[:4])
+    models = Models(index(200), weight_MP, at)
+    right = [
+        (found["read"] == found["level"]).mean()
+        for tuned in (True, False)
+        for found in [read(Reading("dense", "all", "none", "adapted", 0, 0, None, tuned), few, models)]
+    ]
+    assert right[0] > right[1]
+    assert right[0] > 0.7
 
 
 def test_the_control_shows_what_is_read_from_the_places_of_weights() -> None:
@@ -78,7 +103,7 @@ def test_the_control_shows_what_is_read_from_the_places_of_weights() -> None:
     weight_MP[:, 0] = 10.0 * level_M
     table = index()
     (fold,) = folds(table, "original", 0)
-    found = read(Reading("pca-knn", "all", "none", "original", 0, 0), fold, weight_MP, table, at)
+    found = read(Reading("pca-knn", "all", "none", "original", 0, 0), fold, Models(table, weight_MP, at))
     assert (found["read"] == found["level"]).all()
     assert (found["shuffled"] == found["level"]).mean() < 0.8
     assert found.filter(like="p ").shape == (8, 4)
