@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+
+from biasray.weights.chain import chain
+from biasray.weights.detectors.conv1x1 import Conv1x1
+from biasray.weights.localise import by_layer, by_unit, permutation_importance, towards
+from tests.weights.planted import rows
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["second convolution", "first dense layer"])
+def planted(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+    """Models in which one layer alone is the larger, the higher the level, and a detector of the level."""
+    weight_MP, level_M, at = rows(160, shared=True)
+    factor_M1 = 1 + 0.5 * level_M[:, None]
+    plain_MP = weight_MP / factor_M1
+    layer = chain(at)[request.param]
+    for entry in (layer.weight, *layer.vectors):
+        plain_MP[:, entry.start : entry.stop] *= factor_M1
+    detector = Conv1x1(at, epochs=40, lr=1e-2).fit(plain_MP[:120].numpy(), level_M[:120].numpy())
+    return detector, plain_MP[120:], level_M[120:].numpy(), at, layer.weight.name
+
+
+def test_the_one_layer_that_tells_the_level_is_found_by_exchanging_its_weights(planted) -> None:  # type: ignore[no-untyped-def]
+    detector, weight_MP, level_M, at, name = planted
+    lost = permutation_importance(detector, weight_MP, level_M, at, 0)
+    others = [np.abs(values).max() for layer, values in lost.items() if layer != name]
+    assert lost[name].min() > 0.2
+    assert max(others) < 0.1
+
+
+def test_the_gradient_is_that_of_small_changes_and_is_largest_in_that_layer(planted) -> None:  # type: ignore[no-untyped-def]
+    detector, weight_MP, _, at, name = planted
+    grad_MP = towards(detector, weight_MP, 3)
+    share_ML = by_layer(grad_MP, weight_MP.std(0), at)
+    assert share_ML.sum(1) == pytest.approx(1)
+    assert chain(at)[int(share_ML.mean(0).argmax())].weight.name == name
+
+    direction_MP = grad_MP / grad_MP.norm(dim=1, keepdim=True)
+    step = 1e-3
+    p = [detector.predict_proba((weight_MP + sign * step * direction_MP).numpy())[:, 3] for sign in (1, -1)]
+    slope = -(np.log(p[0]) - np.log(p[1])) / (2 * step)
+    off = np.abs(slope / grad_MP.norm(dim=1).numpy() - 1)  # some models stand at a bend of a ReLU
+    assert np.median(off) < 0.01
+
+
+def test_units_share_out_what_their_layer_has(planted) -> None:  # type: ignore[no-untyped-def]
+    detector, weight_MP, _, at, _ = planted
+    grad_MP, layer = towards(detector, weight_MP, 3), chain(at)[1]
+    unit_MU = by_unit(grad_MP, layer)
+    assert unit_MU.shape == (40, 8)
+    assert torch.allclose(unit_MU.mean(1), grad_MP[:, layer.weight.start : layer.weight.stop].abs().mean(1), atol=1e-7)
