@@ -35,6 +35,7 @@ def render(
 ) -> str:
     """HTML of the figures of each split, with its oracle; `model` is what was read from a model of somebody's; `zoo` the
     checksum of its manifest."""
+    index = index if "bias" in index else index.assign(bias=index["level"].astype(str))  # of models of others
     names = level_names(index)
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
     return page.get_template("detect.html.j2").render(

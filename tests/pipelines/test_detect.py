@@ -1,6 +1,5 @@
 """Reading a zoo's levels, as a user types it."""
 
-import json
 import re
 from pathlib import Path
 
@@ -96,7 +95,7 @@ def spoilt(name: str, folder: Path) -> Path:
         case "pickle.safetensors":
             torch.save(state, file)
         case "pickle.pt":
-            torch.save({"evil": json.JSONDecoder()}, file)
+            torch.save({"evil": Path("x")}, file)
     return file
 
 
