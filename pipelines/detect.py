@@ -134,8 +134,9 @@ def asked(config: Config, parts: Parts, layout: Layout) -> list[Reading]:
         detectors.known(name)
     tunable = {name for name in chosen if isinstance(detectors.known(name)(layout, 0), Neural)}
     first = config.split[0]
+    fewest = min(len(fold.train) for (split, _), fold in parts.items() if split == first)
     for size in config.curve:
-        if not 8 <= size < (fewest := min(len(fold.train) for (split, _), fold in parts.items() if split == first)):
+        if not 8 <= size < fewest:
             raise ValueError(
                 f"--curve {size}: give numbers of models from 8 to {fewest - 1:,}, of which {first} has {fewest:,}."
             )

@@ -72,5 +72,7 @@ def opened(folder: str) -> Models:
     Raises ValueError for a zoo of several networks.
     """
     zoo = store.Zoo(folder)
+    if len(several := zoo.index["network"].unique()) > 1:
+        raise ValueError(f"{folder} holds models of several networks ({', '.join(several)}); detectors read those of one.")
     index = zoo.index[zoo.index["finite"]].reset_index(drop=True)
     return Models(index, zoo.weights(index["id"].tolist()), zoo.layout(index["network"].iloc[0]))

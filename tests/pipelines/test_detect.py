@@ -69,6 +69,7 @@ def test_levels_are_read_recorded_reported_and_not_read_twice(
     [
         (["--detectors", "magic"], "Unknown detector 'magic'"),
         (["--split", "group", "--group", "colour"], "--group colour: the zoo knows nothing of it; it knows half, init."),
+        (["--curve", "4"], "--curve 4: give numbers of models from 8 to 27"),
         (["--curve", "28"], "--curve 28: give numbers of models from 8 to 27"),
         (["--seeds", "0"], "--seeds must be at least 1"),
         (["--model", "nowhere.safetensors"], "nowhere.safetensors"),
