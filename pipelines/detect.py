@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from torch import Tensor
 
 from biasray import storage
 from biasray.engine.detect import file, named, opened, read_all
@@ -18,7 +17,7 @@ from biasray.weights import chain, detectors
 from biasray.weights.detectors import Front, Layers
 from biasray.weights.embedding import plane
 from biasray.weights.neural import Neural
-from biasray.weights.study import Parts, Reading, Split, by_accuracy, folds, grouped_by, levels
+from biasray.weights.study import Models, Parts, Reading, Split, by_accuracy, folds, grouped_by, levels
 from biasray.zoo import store
 from pipelines.cli import about, run
 from pipelines.model import judged, suspect
@@ -79,7 +78,7 @@ def main(config: Config) -> str:
     refuse_relative("--zoo", config.zoo)
     zoo = storage.absolute(config.zoo)
     other = None if config.adapt is None else storage.absolute(config.adapt)
-    index, weight_MP, layout = opened(zoo)
+    index, _, layout = opened(zoo)
     for folder in (zoo, *([other] if other else [])):
         refuse_unlike(folder)
     row_P = None if config.model is None else suspect(config.model, layout)
@@ -106,8 +105,9 @@ def main(config: Config) -> str:
         oracles: dict[Split, Found] = {
             split: oracle(split, parts, index) for split in config.split if split != "adapted" and "accuracy" in index
         }
-        model = None if row_P is None else judged(str(config.model), row_P, opened(zoo), readings, every)
-        conclude(out, told[0], config, index, weight_MP, every, oracles, model)
+        whole = [f for f in every if f.trained == max(g.trained for g in every if g.split == f.split)]
+        model = None if row_P is None else judged(str(config.model), row_P, opened(zoo), readings, whole)
+        conclude(out, told[0], config, opened(zoo), every, whole, oracles, model)
         print(f"\n{name}/report.html and results.json hold the rest.")
     if records:
         means = {f"{f.detector}/{f.setting}/{f.split}/{f.trained} models".replace(",", ""): f.accuracy for f in every}
@@ -169,20 +169,19 @@ def conclude(
     out: str,
     zoo: str,
     config: Config,
-    index: pd.DataFrame,
-    weight_MP: Tensor,
+    models: Models,
     every: Sequence[Found],
+    whole: Sequence[Found],
     oracles: Mapping[Split, Found],
     model: Mapping[str, Any] | None,
 ) -> None:
-    """Write results.json and report.html, and print the headline."""
+    """Write results.json and report.html, and print the headline; `whole` are the figures of detectors that learnt from all."""
     told = about()
-    whole = [f for f in every if f.trained == max(g.trained for g in every if g.split == f.split)]
     curves = [f for f in every if f.split == config.split[0]] if config.curve else []
     found = {"about": told, "rows": detect_rows.rows(config.zoo, [*every, *oracles.values()]), "model": model}
     storage.write_json(storage.join(out, "results.json"), found)
-    group = grouped_by(index, config.group)
-    html = detect_page.render(whole, curves, oracles, index, plane(weight_MP, config.seed), group, model, zoo, told)
+    group, place_M2 = grouped_by(models.index, config.group), plane(models.weight_MP, config.seed)
+    html = detect_page.render(whole, curves, oracles, models.index, place_M2, group, model, zoo, told)
     storage.write(storage.join(out, "report.html"), html.encode())
     print(detect_rows.text([*whole, *oracles.values()]))
     if model:

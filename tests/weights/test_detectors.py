@@ -1,6 +1,6 @@
 """Every detector, by discovery."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -76,6 +76,13 @@ def test_learning_from_several_orders_helps_where_the_order_is_another_one() -> 
     augmented = Augmented(made("conv1x1"), AT).fit(X[TRAIN], Y[TRAIN])
     wrong = [np.mean(d.predict(moved) != Y[TEST]) for d in (plain, augmented)]
     assert wrong[1] < wrong[0] or wrong[1] == 0
+
+
+@pytest.mark.parametrize("layers", ["all", "conv"])
+def test_a_detector_behind_units_put_in_order_reads_any_order(layers: Literal["all", "conv"]) -> None:
+    detector = detectors.build("statistics-logistic", AT, 0, layers, "canonical").fit(X[TRAIN], Y[TRAIN])
+    assert (detector.predict(shuffled(WEIGHT_MP[TEST], AT, 1).numpy()) == Y[TEST]).mean() > 0.7
+    assert isinstance(detectors.build("statistics-logistic", AT, 0, layers, "augmented"), Augmented)
 
 
 def test_cross_validation_and_grid_search_take_it() -> None:

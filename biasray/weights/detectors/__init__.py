@@ -48,5 +48,5 @@ def build(name: str, layout: Layout, seed: int, layers: Layers = "all", front: F
         read = layout
     made = make_pipeline(*steps, known(name)(read, seed))
     if front == "canonical":
-        return make_pipeline(Canonical(layout), *made)
+        return make_pipeline(Canonical(layout), *(step for _, step in made.steps))
     return Augmented(made, layout, seed=seed) if front == "augmented" else made
