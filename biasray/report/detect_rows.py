@@ -30,6 +30,7 @@ class Found(NamedTuple):
     interval: Interval
     shuffled: float  # accuracy where hidden units are in another order
     shuffled_interval: Interval
+    lost: Interval  # of accuracy minus that, over members
     mae: float  # levels between the one read and the true one
     mae_interval: Interval
     chance: float  # share of the commonest level
@@ -38,9 +39,9 @@ class Found(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """Whether its result rests on the places of the weights: it is above chance, and with units moved it is not."""
-        lost = self.interval.low > self.chance and self.shuffled_interval.low <= self.chance
-        return INITIALISATION if lost else ""
+        """Whether its result rests on the places of the weights: it is above chance, and moving the units destroys it."""
+        destroyed = self.interval.low > self.chance and self.shuffled_interval.low <= self.chance and self.lost.low > 0
+        return INITIALISATION if destroyed else ""
 
 
 def proportion(right: float, n: int) -> Interval:
@@ -74,8 +75,7 @@ def _found(name: str, how: str, split: Split, mine: Sequence[tuple[Reading, pd.D
     right_M, kept_M = ((r == level_M).mean(0) for r in (read_SM, shuffled_SM))
     off_M = np.abs(read_SM - level_M).mean(0)
     n, drawn = len(level_M), rng("detect")
-    resampled = off_M[drawn.integers(0, n, (RESAMPLES, n))].mean(1)
-    tail = 100 * (1 - LEVEL) / 2
+    member_RM = drawn.integers(0, n, (RESAMPLES, n))
     return Found(
         detector=name,
         setting=how,
@@ -88,13 +88,20 @@ def _found(name: str, how: str, split: Split, mine: Sequence[tuple[Reading, pd.D
         shuffled=float(kept_M.mean()),
         shuffled_interval=proportion(float(kept_M.sum()), n),
         mae=float(off_M.mean()),
-        mae_interval=Interval(*map(float, np.percentile(resampled, [tail, 100 - tail]))),
+        lost=_percentile((right_M - kept_M)[member_RM]),
+        mae_interval=_percentile(off_M[member_RM]),
         chance=float(np.bincount(level_M).max() / n),
         confusion_KK=np.histogram2d(np.tile(level_M, len(every)), read_SM.ravel(), bins=[range(levels + 1)] * 2)[0].astype(
             np.int64
         ),
         seconds=float(np.mean([t["seconds"].iloc[0] for _, t in mine])),
     )
+
+
+def _percentile(value_RM: NDArray[np.float64]) -> Interval:
+    """Of the mean over resampled members."""
+    tail = 100 * (1 - LEVEL) / 2
+    return Interval(*map(float, np.percentile(value_RM.mean(1), [tail, 100 - tail])))
 
 
 def rows(data: str, every: Sequence[Found]) -> list[Row]:

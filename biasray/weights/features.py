@@ -46,7 +46,8 @@ class Invariants(TransformerMixin, BaseEstimator):
 
     The sum over all paths from input channel c to output k of the product of their weights, as they are and in absolute
     value (K x C each): what is read from colour, were the network linear. The largest singular values of each layer. The
-    covariance of the first layer's channels. Norm and bias of each output.
+    covariance of the first layer's channels. Norm and bias of each output. Of convolutions alone, whose last units are hidden
+    ones, only what needs no outputs.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -59,15 +60,17 @@ class Invariants(TransformerMixin, BaseEstimator):
         tensors = self.layout.take(torch.from_numpy(np.ascontiguousarray(X, np.float32)))
         layers = chain(self.layout)
         each = [layer.between(tensors).double() for layer in layers]
-        found = [_paths([w.mean(3) for w in each]), _paths([w.abs().mean(3) for w in each])]
+        found = []
         for layer, w_MUVR in zip(layers, each, strict=True):
             square_MUU = w_MUVR.flatten(2) @ w_MUVR.flatten(2).mT  # its eigenvalues are the squares, and cost a tenth
             values = torch.linalg.eigvalsh(square_MUU).clamp(min=0).sqrt()
             found.append(values[:, -min(SINGULAR, layer.before * layer.weights_between) :])
         first_MCN = each[0].transpose(1, 2).flatten(2)
         found.append((first_MCN @ first_MCN.mT / first_MCN.shape[2]).flatten(1))
-        found.append(each[-1].flatten(2).norm(dim=2))
-        found += [tensors[v.name].double() for v in layers[-1].vectors]
+        if layers[-1].is_dense:
+            found += [_paths([w.mean(3) for w in each]), _paths([w.abs().mean(3) for w in each])]
+            found.append(each[-1].flatten(2).norm(dim=2))
+            found += [tensors[v.name].double() for v in layers[-1].vectors]
         return torch.cat([f.flatten(1) for f in found], 1).numpy()
 
     def __sklearn_is_fitted__(self) -> bool:

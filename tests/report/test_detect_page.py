@@ -55,6 +55,9 @@ def test_folds_are_put_together_and_seeds_are_not_more_members() -> None:
 def test_a_result_that_moved_units_destroy_is_marked_and_no_other() -> None:
     marks = [detect_rows.found({reading(): table(*shares)}, 4)[0].mark for shares in ((1.0, 0.25), (0.6, 0.6), (0.25, 0.25))]
     assert marks == [INITIALISATION, "", ""]
+    barely = detect_rows.found({reading(): table(0.36, 0.32)}, 4)[0]
+    assert barely.interval.low > barely.chance > barely.shuffled_interval.low
+    assert barely.mark == ""  # what little was lost may be chance
 
 
 def test_certainty_is_never_total() -> None:

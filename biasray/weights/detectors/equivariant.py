@@ -60,7 +60,7 @@ class Functional(nn.Module):
         self.weights = nn.ModuleList(nn.Linear(layer.weights_between, WIDTH) for layer in layers)
         self.units = nn.ModuleList(nn.Linear(max(1, len(layer.vectors)), WIDTH) for layer in layers)
         self.channels = nn.Parameter(torch.randn(layers[0].before, WIDTH))
-        self.outputs = nn.Parameter(torch.randn(layers[-1].units, WIDTH))
+        self.outputs = nn.Parameter(torch.randn(layers[-1].units, WIDTH)) if layers[-1].is_dense else None
         self.blocks = nn.ModuleList(Block(len(layers)) for _ in range(BLOCKS))
         self.head = nn.Sequential(nn.Linear(4 * WIDTH * len(layers), 64), nn.GELU(), nn.Linear(64, levels))
 
@@ -73,7 +73,8 @@ class Functional(nn.Module):
         for made, layer in zip(self.units, self.layers, strict=True):
             vectors = [tensors[entry.name] for entry in layer.vectors] or [weight_MP.new_zeros(len(weight_MP), layer.units)]
             units.append(made(torch.stack(vectors, 2)))
-        units[-1] = units[-1] + self.outputs
+        if self.outputs is not None:  # of convolutions alone the last units are hidden ones
+            units[-1] = units[-1] + self.outputs
         for block in self.blocks:
             weights, units = block(weights, units)
         pooled = [
