@@ -84,6 +84,8 @@ def folds(
     rest; where there is no other, its part is the second half's. Raises ValueError for what the members do not vary in.
     """
     code_M, rows = levels(index), np.arange(len(index))
+    if (fewest := int(np.bincount(code_M).min())) < FOLDS:
+        raise ValueError(f"A level has {fewest} members only; a detector needs {FOLDS} of each: give a larger zoo.")
     if split == "random":
         parts = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(rows, code_M)
         return [Fold(train, test) for train, test in parts]

@@ -57,6 +57,8 @@ def test_what_the_members_do_not_vary_in_parts_nothing(split: Split, group: str,
         folds(index(), split, 0, group)
     with pytest.raises(ValueError, match="All members have the same half"):
         folds(index().assign(half="first"), "original", 0)
+    with pytest.raises(ValueError, match="A level has 4 members only; a detector needs 5 of each"):
+        folds(index(16), split, 0)
     with pytest.raises(ValueError, match="two levels of bias or more"):
         levels(index().assign(level=0.02))
 
