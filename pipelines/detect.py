@@ -41,8 +41,7 @@ class Config:
     zoo: str
     """Folder or URI of a finished zoo of one network."""
     detectors: tuple[str, ...] = ("all",)
-    """all, or pca-knn, pca-knn-scaled, conv1x1, dense, rnn, gru, statistics-logistic, statistics-forest,
-    statistics-boosting, invariants-forest, equivariant."""
+    """all, or names such as pca-knn, conv1x1 or statistics-forest; a name that there is not is answered with all of them."""
     layers: tuple[Layers, ...] = ("all",)
     """all, or conv: the convolutions alone."""
     front: tuple[Front, ...] = ("none",)
@@ -88,12 +87,12 @@ def main(config: Config) -> str:
         for k, fold in enumerate(folds(index, split, config.seed, config.group, opened(other).index if other else None))
     }
     readings = asked(config, parts, layout)
-    told = [storage.read_json(storage.join(folder, store.MANIFEST))["checksum"] for folder in (zoo, other) if folder]
-    hashes = [storage.fingerprint([told, named(r, parts[r.split, r.fold])]) for r in readings]
+    checksums = [storage.read_json(storage.join(folder, store.MANIFEST))["checksum"] for folder in (zoo, other) if folder]
+    hashes = [storage.fingerprint([checksums, named(r, parts[r.split, r.fold])]) for r in readings]
     fingerprint = storage.fingerprint(hashes)
     name = config.out or f"runs/detect-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
-    claim(out, [{**vars(r), "zoo": told[0], "hash": mark} for r, mark in zip(readings, hashes, strict=True)])
+    claim(out, [{**vars(r), "zoo": checksums[0], "hash": mark} for r, mark in zip(readings, hashes, strict=True)])
     records = start(config.tracking, f"detect {config.zoo}", fingerprint, flat(dataclasses.asdict(config)))
     print(f"{len(index):,} models of {index['level'].nunique()} levels, {len(readings)} fits\nout: {name}\n")
     with Progress("fits", "fits") as progress:
@@ -107,7 +106,7 @@ def main(config: Config) -> str:
         }
         whole = [f for f in every if f.trained == max(g.trained for g in every if g.split == f.split)]
         model = None if row_P is None else judged(str(config.model), row_P, opened(zoo), readings, whole)
-        conclude(out, told[0], config, opened(zoo), every, whole, oracles, model)
+        conclude(out, checksums[0], config, opened(zoo), every, whole, oracles, model)
         print(f"\n{name}/report.html and results.json hold the rest.")
     if records:
         means = {f"{f.detector}/{f.setting}/{f.split}/{f.trained} models".replace(",", ""): f.accuracy for f in every}

@@ -24,13 +24,13 @@ def suspect(file: str, layout: Layout) -> Tensor:
     return row_P
 
 
-def judged(file: str, row_P: Tensor, models: Models, readings: Sequence[Reading], every: Sequence[Found]) -> dict[str, Any]:
+def judged(file: str, row_P: Tensor, models: Models, readings: Sequence[Reading], whole: Sequence[Found]) -> dict[str, Any]:
     """What is read by the detector that was right most often where units were in another order, on the first split.
 
-    It is fitted anew, on all of the zoo's members. `every` holds figures of detectors that learnt from all of a fold.
+    It is fitted anew, on all of the zoo's members. `whole` holds figures of detectors that learnt from all of a fold.
     """
     index, weight_MP, layout = models
-    best = max((f for f in every if f.split == readings[0].split), key=lambda f: f.shuffled)
+    best = max((f for f in whole if f.split == readings[0].split), key=lambda f: f.shuffled)
     reading = next(r for r in readings if (r.detector, detect_rows.setting(r)) == (best.detector, best.setting))
     detector = detectors.build(best.detector, layout, reading.seed, reading.layers, reading.front)
     detector.fit(weight_MP.numpy(), levels(index))

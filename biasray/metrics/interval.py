@@ -66,6 +66,13 @@ def over_examples(value: float, value_R: Floats) -> Interval:
     return Interval(2 * value - float(high), 2 * value - float(low))
 
 
+def proportion(right: float, n: int) -> Interval:
+    """Jeffreys' interval of a share; `right` is a number, or a mean of it over seeds."""
+    tail = (1 - LEVEL) / 2
+    low, high = stats.beta.ppf([tail, 1 - tail], right + 0.5, n - right + 0.5)
+    return Interval(0.0 if right == 0 else float(low), 1.0 if right == n else float(high))
+
+
 def paired_p(difference_S: Floats) -> float:
     """p of a two-sided paired t test over seeds that the mean difference is 0; NaN for one seed, or where all are alike."""
     if len(difference_S) < 2 or np.ptp(difference_S) == 0:

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
-from biasray.metrics.interval import LEVEL, Interval
+from biasray.metrics.interval import LEVEL, Interval, proportion
 from biasray.random import rng
 from biasray.report.results import Row
 from biasray.weights.study import Reading, Split
@@ -42,13 +41,6 @@ class Found(NamedTuple):
         """Whether its result rests on the places of the weights: it is above chance, and moving the units destroys it."""
         destroyed = self.interval.low > self.chance and self.shuffled_interval.low <= self.chance and self.lost.low > 0
         return INITIALISATION if destroyed else ""
-
-
-def proportion(right: float, n: int) -> Interval:
-    """Jeffreys' interval of a share; `right` is a number of members, or a mean of it over seeds."""
-    tail = (1 - LEVEL) / 2
-    low, high = stats.beta.ppf([tail, 1 - tail], right + 0.5, n - right + 0.5)
-    return Interval(0.0 if right == 0 else float(low), 1.0 if right == n else float(high))
 
 
 def setting(reading: Reading) -> str:

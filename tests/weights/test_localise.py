@@ -1,15 +1,20 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from biasray.networks.layout import Layout
 from biasray.weights.chain import chain
 from biasray.weights.detectors.conv1x1 import Conv1x1
 from biasray.weights.localise import by_layer, by_unit, permutation_importance, towards
 from tests.weights.planted import rows
 
+Planted = tuple[Conv1x1, Tensor, NDArray[np.int64], Layout, str]  # detector, (M, P), (M,) levels, layout, the layer's name
+
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["second convolution", "first dense layer"])
-def planted(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+def planted(request: pytest.FixtureRequest) -> Planted:
     """Models in which one layer alone is the larger, the higher the level, and a detector of the level."""
     weight_MP, level_M, at = rows(160, shared=True)
     factor_M1 = 1 + 0.5 * level_M[:, None]
@@ -21,7 +26,7 @@ def planted(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
     return detector, plain_MP[120:], level_M[120:].numpy(), at, layer.weight.name
 
 
-def test_the_one_layer_that_tells_the_level_is_found_by_exchanging_its_weights(planted) -> None:  # type: ignore[no-untyped-def]
+def test_the_one_layer_that_tells_the_level_is_found_by_exchanging_its_weights(planted: Planted) -> None:
     detector, weight_MP, level_M, at, name = planted
     lost = permutation_importance(detector, weight_MP, level_M, at, 0)
     others = [np.abs(values).max() for layer, values in lost.items() if layer != name]
@@ -29,7 +34,7 @@ def test_the_one_layer_that_tells_the_level_is_found_by_exchanging_its_weights(p
     assert max(others) < 0.1
 
 
-def test_the_gradient_is_that_of_small_changes_and_is_largest_in_that_layer(planted) -> None:  # type: ignore[no-untyped-def]
+def test_the_gradient_is_that_of_small_changes_and_is_largest_in_that_layer(planted: Planted) -> None:
     detector, weight_MP, _, at, name = planted
     grad_MP = towards(detector, weight_MP, 3)
     share_ML = by_layer(grad_MP, weight_MP.std(0), at)
@@ -44,7 +49,7 @@ def test_the_gradient_is_that_of_small_changes_and_is_largest_in_that_layer(plan
     assert np.median(off) < 0.01
 
 
-def test_units_share_out_what_their_layer_has(planted) -> None:  # type: ignore[no-untyped-def]
+def test_units_share_out_what_their_layer_has(planted: Planted) -> None:
     detector, weight_MP, _, at, _ = planted
     grad_MP, layer = towards(detector, weight_MP, 3), chain(at)[1]
     unit_MU = by_unit(grad_MP, layer)
