@@ -206,7 +206,9 @@ def make(config: Digits | Reference | Gender) -> str:
             record_shard(records, out, number)
 
     with Progress("shards", "members") as progress:
-        failed = make_zoo(members, {**described(zoo), "about": about()}, dataset, out, config.compute, progress, record)
+        failed = make_zoo(
+            members, {**described(zoo), "data": config.data, "about": about()}, dataset, out, config.compute, progress, record
+        )
     if not failed:
         made = store.Zoo(out)
         html = zoo_page.render(made.index, storage.read_json(storage.join(out, PLAN))["programs"], made.about["about"])

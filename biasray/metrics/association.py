@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from biasray.metrics.counts import Floats, Ints
-from biasray.metrics.interval import LEVEL, Interval
+from biasray.metrics.interval import LEVEL, Interval, percentile
 
 
 class Association(NamedTuple):
@@ -30,8 +30,7 @@ def cramers_v(count_TV: Ints, rng: np.random.Generator, resamples: int = 1000) -
     if min(count_TV.shape, default=0) < 2 or n <= max(count_TV.shape):  # nearly every value is one example's own
         return Association(np.nan, Interval(np.nan, np.nan))
     value_R = _v(rng.multinomial(n, count_TV.ravel() / n, resamples).reshape(-1, *count_TV.shape), noises=2)
-    tail = 100 * (1 - LEVEL) / 2
-    return Association(float(_v(count_TV, noises=1)), Interval(*map(float, np.percentile(value_R, [tail, 100 - tail]))))
+    return Association(float(_v(count_TV, noises=1)), percentile(value_R))
 
 
 def _v(count_TV: Ints, noises: int) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from biasray.metrics.interval import LEVEL, Interval, proportion
+from biasray.metrics.interval import Interval, percentile, proportion
 from biasray.random import rng
 from biasray.report.results import Row
 from biasray.weights.study import Reading, Split
@@ -80,20 +80,14 @@ def _found(name: str, how: str, split: Split, mine: Sequence[tuple[Reading, pd.D
         shuffled=float(kept_M.mean()),
         shuffled_interval=proportion(float(kept_M.sum()), n),
         mae=float(off_M.mean()),
-        lost=_percentile((right_M - kept_M)[member_RM]),
-        mae_interval=_percentile(off_M[member_RM]),
+        lost=percentile((right_M - kept_M)[member_RM].mean(1)),
+        mae_interval=percentile(off_M[member_RM].mean(1)),
         chance=float(np.bincount(level_M).max() / n),
         confusion_KK=np.histogram2d(np.tile(level_M, len(every)), read_SM.ravel(), bins=[range(levels + 1)] * 2)[0].astype(
             np.int64
         ),
         seconds=float(np.mean([t["seconds"].iloc[0] for _, t in mine])),
     )
-
-
-def _percentile(value_RM: NDArray[np.float64]) -> Interval:
-    """Of the mean over resampled members."""
-    tail = 100 * (1 - LEVEL) / 2
-    return Interval(*map(float, np.percentile(value_RM.mean(1), [tail, 100 - tail])))
 
 
 def rows(data: str, every: Sequence[Found]) -> list[Row]:

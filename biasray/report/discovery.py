@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biasray.metrics.exposure import SIDES, TITLES, figures
-from biasray.metrics.interval import LEVEL, Interval, over_seeds
+from biasray.metrics.interval import Interval, over_seeds, percentile
 from biasray.random import rng
 from biasray.report.results import RESAMPLES, Row, bounds
 
@@ -72,8 +72,8 @@ def _rows(fields: Mapping[str, Any], network: str, sides: Sequence[Any], table: 
             continue  # nothing was found that could be right or wrong
         row = {**fields, "metric": metric, "group": network, "value": float(value_S.mean())}
         row |= {"n": int(sum(n_S[0] for n_S in n.values())), "seeds": len(sides)}
-        low, high = np.percentile(found_R[metric].mean(1), [100 * (1 - LEVEL) / 2, 100 * (1 + LEVEL) / 2])
-        over_examples = Interval(min(low, row["value"]), max(high, row["value"]))
+        drawn_R = percentile(found_R[metric].mean(1))
+        over_examples = Interval(min(drawn_R.low, row["value"]), max(drawn_R.high, row["value"]))
         for kind, interval in (("examples", over_examples), ("seeds", over_seeds(value_S))):
             out.append({**row, "interval": kind, **bounds(interval, within=True)})
     return out

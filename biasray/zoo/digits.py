@@ -1,7 +1,7 @@
 """Digits in the colours of Kim et al. 2019: in training each has its own, so the less a colour varies, the more it tells.
 
 DigitWdb (Serna et al., IFBiD) has four levels of the jitter's variance, 0.02 very high bias to 0.05 very low.
-Axes: M member, N training image, T test image, B example, K digit, J colour, H W C.
+Axes: M member, N training image, T test image, B example, K digit, H W C.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from biasray.bias.colour import PALETTES
 from biasray.data.dataset import DataSet
 from biasray.random import key, normal, rng
+from biasray.zoo.exam import PALETTE_J3, Exam
 from biasray.zoo.member import Feed, Figures, Half, Lesson, Predict, halve, permuted
 
-PALETTE_J3 = torch.from_numpy(PALETTES["kim"])
 LEVELS = {0.02: "very high", 0.03: "high", 0.04: "low", 0.05: "very low"}
-TESTED = 500  # test images at a time
-SCORED = 1000  # test images of the colour score
 
 
 @final
@@ -83,7 +80,7 @@ class _Feed(Feed):
         label = [permuted(lesson.images, lesson.shuffled, rng(seed, "shuffled", lesson.jitter)) for lesson, seed in each]
         self.target_MN = digit_MN.gather(1, torch.tensor(np.stack(label))).to(device)
         std_M = torch.tensor([lesson.variance**0.5 for lesson in lessons], dtype=torch.float64)
-        self.white_M = torch.tensor([lesson.brightest for lesson in lessons], dtype=torch.float64) / 255
+        white_M = torch.tensor([lesson.brightest for lesson in lessons], dtype=torch.float64) / 255
         jitter_MN3 = torch.stack(
             [
                 normal(torch.tensor(row_N) + key(seed, "jitter", lesson.jitter), 3)
@@ -91,16 +88,11 @@ class _Feed(Feed):
             ]
         )
         colour_MN3 = (PALETTE_J3[digit_MN] + jitter_MN3 * std_M[:, None, None]).clamp(0, 1)
-        self.scale_MN3 = (colour_MN3 * self.white_M[:, None, None]).to(device, dtype)
+        self.scale_MN3 = (colour_MN3 * white_M[:, None, None]).to(device, dtype)
         self.member_M1 = torch.arange(len(lessons), device=device)[:, None]
 
         row_T = np.flatnonzero(dataset.examples["split"] == "test")
-        self.test_THW1 = torch.from_numpy(dataset.take(row_T)).to(device)
-        self.digit_T = digit_I[torch.tensor(row_T)]
-        self.shown_T = torch.from_numpy(rng("zoo", "test").integers(0, len(PALETTE_J3), len(row_T)))
-        jitter_T3 = normal(torch.tensor(row_T) + key("zoo", "test"), 3)
-        colour_MT3 = (PALETTE_J3[self.shown_T] + jitter_T3 * std_M[:, None, None]).clamp(0, 1)
-        self.test_scale_MT3 = (colour_MT3 * self.white_M[:, None, None]).to(device, dtype)
+        self.exam = Exam(dataset, row_T, std_M, white_M, device, dtype)
 
     def batch(self, rows_MB: Tensor) -> Tensor:
         grey_MBHW1 = self.grey_IHW1[self.place_MN[self.member_M1, rows_MB]]
@@ -111,54 +103,4 @@ class _Feed(Feed):
         return F.cross_entropy(output_MBK.flatten(0, 1), target_MB.flatten(), reduction="none").view(target_MB.shape).mean(1)
 
     def figures(self, predict: Predict) -> list[Figures]:
-        guess_MT = torch.cat(
-            [
-                predict(grey * scale[:, :, None, None]).argmax(2).cpu()
-                for grey, scale in zip(self.test_THW1.split(TESTED), self.test_scale_MT3.split(TESTED, 1), strict=True)
-            ],
-            1,
-        )
-        right_MT = (guess_MT == self.digit_T).double()
-        by_digit = _by(right_MT, self.digit_T)
-        by_colour = _by(right_MT, self.shown_T)
-        conflicting_M = right_MT[:, self.shown_T != self.digit_T].mean(1)
-        score_M = self.colour_score(predict)
-        return [
-            {
-                "accuracy": float(right_T.mean()),
-                "conflicting_accuracy": float(conflicting),
-                "digit_accuracy": digit_K.tolist(),
-                "colour_accuracy": colour_J.tolist(),
-                "colour_score": float(score),
-            }
-            for right_T, conflicting, digit_K, colour_J, score in zip(
-                right_MT, conflicting_M, by_digit, by_colour, score_M, strict=True
-            )
-        ]
-
-    def colour_score(self, predict: Predict) -> Tensor:
-        """(M,) algorithm 1 of Sialelli et al.: how much of its probability a digit keeps in the nine other colours.
-
-        Mean of the ratios over those of the first 1,000 test images that are classified rightly in their own colour; NaN
-        where none is.
-        """
-        colour_MJ3 = (PALETTE_J3[None] * self.white_M[:, None, None]).to(self.scale_MN3)
-        total_M, n_M = torch.zeros(2, len(colour_MJ3), dtype=torch.float64)
-        for grey_BHW1, digit_B in zip(
-            self.test_THW1[:SCORED].split(TESTED // 10), self.digit_T[:SCORED].split(TESTED // 10), strict=True
-        ):
-            image_MBJHWC = grey_BHW1[:, None] * colour_MJ3[:, None, :, None, None]
-            p_MBJK = predict(image_MBJHWC.flatten(1, 2)).double().softmax(2).cpu().unflatten(1, (-1, len(PALETTE_J3)))
-            b = torch.arange(len(digit_B))
-            own_MBK, p_MBJ = p_MBJK[:, b, digit_B], p_MBJK[:, b, :, digit_B].transpose(0, 1)
-            right_MB = own_MBK.argmax(2) == digit_B
-            ratio_MB = (p_MBJ.sum(2) / own_MBK[:, b, digit_B] - 1) / (len(PALETTE_J3) - 1)  # without its own, whose is 1
-            total_M += torch.where(right_MB, ratio_MB, 0).sum(1)
-            n_M += right_MB.sum(1)
-        return total_M / n_M
-
-
-def _by(right_MT: Tensor, group_T: Tensor) -> Tensor:
-    """(M, groups) mean of each group of test images; NaN where there is none."""
-    member_TG = F.one_hot(group_T, len(PALETTE_J3)).double()
-    return right_MT @ member_TG / member_TG.sum(0)
+        return self.exam.figures(predict)

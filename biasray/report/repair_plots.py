@@ -1,0 +1,82 @@
+"""Plots of where the bias sits and of what ways of repair do, as SVG text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from biasray.report.plots import STYLE, colour, svg
+from biasray.report.repair_rows import METRICS, Found, effect
+
+
+def trade(found: Mapping[str, Found]) -> str:
+    """Change of the colour score against that of accuracy, with the intervals over members."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.4, 3.8), layout="constrained")
+        axes = figure.subplots()
+        for way, shade in colour(list(found)).items():
+            x, y = (effect(found[way], metric) for metric in METRICS)
+            axes.plot([100 * x["low"], 100 * x["high"]], [y["change"]] * 2, color=shade, lw=1.2)
+            axes.plot([100 * x["change"]] * 2, [y["low"], y["high"]], color=shade, lw=1.2)
+            axes.plot(100 * x["change"], y["change"], "o", color=shade, ms=6, label=way)
+        axes.axhline(0, color="#888888", lw=0.8)
+        axes.axvline(0, color="#888888", lw=0.8)
+        axes.set_xlabel("change of unbiased accuracy, points")
+        axes.set_ylabel("change of colour score")
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+        return svg(figure)
+
+
+def members(one: Found, names: Mapping[float, str]) -> str:
+    """Accuracy of each member before and after, by level."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.6, 3.4), layout="constrained")
+        axes = figure.subplots()
+        shades = colour([str(level) for level in names])
+        for level, name in names.items():
+            mine = [m for m in one["members"] if m["level"] == level]
+            before, after = ([100 * m[f"accuracy, {when}"] for m in mine] for when in ("before", "after"))
+            axes.plot(before, after, "o", color=shades[str(level)], ms=4, alpha=0.8, label=name)
+        ends = axes.get_xlim()[0], axes.get_xlim()[1]
+        axes.plot(ends, ends, color="#888888", lw=0.8)
+        axes.set_xlabel("accuracy before, %")
+        axes.set_ylabel("accuracy after, %")
+        axes.legend(frameon=False, fontsize=8, title="bias", title_fontsize=8)
+        return svg(figure)
+
+
+def layers(where: Mapping[str, Any]) -> str:
+    """How much of what moves the detector lies in each layer, and what is lost where the layer is exchanged."""
+    found = where["layers"]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 0.8 + 0.34 * len(found)), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, part, label in zip(
+            panels, ("share", "lost"), ("share of the detector's gradient, %", "accuracy lost by exchange, points"), strict=True
+        ):
+            for k, layer in enumerate(found):
+                figure_, y = layer[part], len(found) - k
+                axes.plot([100 * figure_["low"], 100 * figure_["high"]], [y] * 2, color="#0072B2", lw=1.2)
+                axes.plot(100 * figure_["value"], y, "o", color="#0072B2", ms=5)
+            axes.set_xlabel(label)
+            axes.grid(False, axis="y")
+            axes.axvline(0, color="#888888", lw=0.8)
+        panels[0].set_yticks(range(len(found), 0, -1), [layer["name"] for layer in found])
+        panels[0].set_ylim(0.4, len(found) + 0.6)
+        return svg(figure)
+
+
+def units(where: Mapping[str, Any]) -> str:
+    """Mean absolute gradient of what each unit of each layer reads, darkest where it is largest of the layer."""
+    found = where["layers"]
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(8, 0.5 * len(found) + 0.4), layout="constrained")
+        for axes, layer in zip(figure.subplots(len(found), 1, squeeze=False).flatten(), found, strict=True):
+            unit_U = np.sort(layer["units"])[::-1]
+            axes.imshow(unit_U[None] / max(unit_U[0], np.finfo(float).tiny), aspect="auto", cmap="Blues", vmin=0, vmax=1)
+            axes.set_yticks([])
+            axes.set_xticks([0, len(unit_U) - 1], ["1", str(len(unit_U))], fontsize=7)
+            axes.set_ylabel(layer["name"], rotation=0, ha="right", va="center", fontsize=8)
+        return svg(figure)

@@ -1,0 +1,96 @@
+"""Repairing a zoo's models, as a user types it."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from safetensors.torch import save_file
+
+from biasray import storage
+from biasray.weights.repair import WAYS
+from biasray.zoo.importing import import_zoo
+from pipelines import zoo as making
+from pipelines.cli import parse
+from pipelines.repair import Config, main
+from tests.weights.planted import SHAPE, rows
+
+
+def run(*words: str) -> str:
+    return main(parse(Config, words))
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> str:
+    out = str(tmp_path_factory.mktemp("repair") / "zoo")
+    words = [
+        "--members",
+        "20",
+        "--second-half",
+        "4",
+        "--images",
+        "60",
+        "--epochs",
+        "1",
+        "--init",
+        "shared",
+        "--tracking",
+        "none",
+    ]
+    making.main(parse(making.Config, ["digits", *words, "--tracking", "none", "--out", out]))  # type: ignore[arg-type]
+    return out
+
+
+def test_every_way_is_tried_reported_recorded_and_not_tried_twice(
+    zoo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, records = str(tmp_path / "out"), f"sqlite:///{tmp_path}/records.db"
+    words = ["--zoo", zoo, "--members", "4", "--out", out, "--tracking", records]
+    run(*words)
+    made = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out/ways").iterdir()}
+    assert len(made) == len(WAYS) + 1
+    said = capsys.readouterr().out
+    assert "4 members, conv1x1 that learns from 16 others" in said
+    assert all(way in said for way in WAYS)
+    found = storage.read_json(f"{out}/results.json")
+    by = {(r["method"], r["metric"], r["interval"]): r for r in found["rows"]}
+    assert {way for way, *_ in by} == set(WAYS)
+    assert by["fgsm", "change of unbiased accuracy", "members"]["n"] == 4
+    assert {layer["name"] for layer in found["where"]["layers"]} >= {"body.0.weight", "head.weight"}
+    html = (tmp_path / "out/report.html").read_text()
+    assert "Where the bias sits" in html
+    assert not (tmp_path / "out/ray").exists()
+    client = MlflowClient(records)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "biasray"]
+    (recorded,) = client.search_runs([experiment.experiment_id])
+    assert "fgsm/change of unbiased accuracy" in recorded.data.metrics
+    run(*words)
+    assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out/ways").iterdir()} == made
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--methods", "magic"], "Unknown way of repair 'magic'"),
+        (["--detector", "magic"], "Unknown detector 'magic'"),
+        (["--detector", "pca-knn"], "--detector pca-knn has no gradient by the weights; choose from conv1x1"),
+        (["--members", "40"], "--members 40: give 4 or more"),
+        (["--data", "data/nowhere"], "There is no data set 'data/nowhere'"),
+        (["--data", "drawn-faces"], "drawn-faces does not hold the digits that"),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, list) else "",
+)
+def test_a_wrong_argument_is_one_sentence(words: list[str], says: str, zoo: str) -> None:
+    with pytest.raises(ValueError, match=f"^.*{re.escape(says)}[^\n]*$"):
+        run("--zoo", zoo, "--tracking", "none", *words)
+
+
+def test_models_of_others_are_refused(tmp_path: Path) -> None:
+    weight_MP, level_M, at = rows(8, "digit-cnn")
+    for k, row_P in enumerate(weight_MP):
+        save_file(at.state_dict(row_P), tmp_path / f"{k}.safetensors")
+    table = pd.DataFrame({"file": [f"{k}.safetensors" for k in range(8)], "level": level_M.numpy()})
+    import_zoo(table, str(tmp_path), "digit-cnn", SHAPE, 10, str(tmp_path / "zoo"))
+    with pytest.raises(ValueError, match=r"^.* holds no digit models that this project trained; only those can be repaired"):
+        run("--zoo", str(tmp_path / "zoo"), "--tracking", "none")
