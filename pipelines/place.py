@@ -35,7 +35,7 @@ def claim(out: str, trainings: Sequence[Mapping[str, Any]]) -> None:
     pairs = [(flat(a), flat(b)) for a, b in zip(there, mine, strict=False)] if len(there) == len(mine) else []
     one, other = next(((a, b) for a, b in pairs if a["hash"] != b["hash"]), ({}, {}))
     differ = [f"{k} {one.get(k)} there, {other[k]} here" for k in other if k != "hash" and one.get(k) != other[k]]
-    said = "; ".join(differ[:3]) or "more or fewer trainings"
+    said = "; ".join(differ[:3]) or "of other parts"
     raise ValueError(f"{out} holds another run ({said}); give another --out.")
 
 

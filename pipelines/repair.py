@@ -9,12 +9,13 @@ from biasray.data.dataset import DataSet
 from biasray.engine.detect import opened
 from biasray.engine.repair import WHERE, Treatment, file, repair_all
 from biasray.experiment import Scale
+from biasray.networks import Shape
 from biasray.report import repair_page, repair_rows
 from biasray.weights import detectors
 from biasray.weights.neural import Neural
-from biasray.weights.repair import names
+from biasray.weights.repair import WAYS, names
 from biasray.zoo import store
-from biasray.zoo.repairing import admitted
+from biasray.zoo.repairing import RESULTS, admitted, check, drops
 from pipelines.cli import about, run
 from pipelines.detect import refuse_unlike
 from pipelines.place import claim, flat, refuse_relative
@@ -22,7 +23,7 @@ from pipelines.progress import Progress
 from pipelines.tracking import start
 
 FILES = ("report.html", "results.json")
-SIZES: dict[Scale, int] = {"smoke": 8, "laptop": 40, "paper": 400}
+MEMBERS: dict[Scale, int] = {"smoke": 4, "laptop": 40, "paper": 400}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +39,15 @@ class Config:
     data: str | None = None
     """The digits that it was made from: digits, or the folder or URI of an imported data set. Default: as the zoo says."""
     members: int | None = None
-    """Members to repair, as many of each level, none of which the detector learns from. Default: from the scale."""
+    """Members to repair, as many of each level; the detector learns from others. Default: from the scale."""
     methods: tuple[str, ...] = ("all",)
     """Ways of repair, or all."""
     detector: str = "conv1x1"
     """Detector whose gradient says where the bias is: conv1x1, dense, rnn or another neural one."""
     seed: int = 0
-    """Draws the members, the parts of the digits, and all chance in the ways of repair."""
+    """Draws the members, the parts of the digits, the detector's start, and all chance in the ways of repair."""
     scale: Scale = "laptop"
-    """Fills --members: smoke 8, laptop 40, paper 400."""
+    """Fills --members: smoke 4, laptop 40, paper 400."""
     out: str | None = None
     """Folder or URI of the results. Default: runs/repair-HASH."""
     tracking: str | None = None
@@ -57,15 +58,16 @@ def main(config: Config) -> str:
     """Try ways of repair on members of a zoo; returns the folder of the results."""
     refuse_relative("--out", config.out)
     refuse_relative("--zoo", config.zoo)
-    ways, zoo = names(config.methods), storage.absolute(config.zoo)
+    zoo = storage.absolute(config.zoo)
     dataset = digits(config, zoo)
-    treatment = Treatment(
-        detector=differentiable(config.detector, zoo), members=config.members or SIZES[config.scale], seed=config.seed
-    )
-    sick, others = admitted(opened(zoo).index, treatment.members, treatment.seed)
+    ways = possible(config.methods, zoo)
+    members = MEMBERS[config.scale] if config.members is None else config.members
+    treatment = Treatment(detector=differentiable(config.detector, zoo), members=members, seed=config.seed)
+    index = opened(zoo).index
+    sick, others = admitted(index, treatment.members, treatment.seed)
     checksum = storage.read_json(storage.join(zoo, store.MANIFEST))["checksum"]
     jobs = [WHERE, *ways]
-    hashes = [storage.fingerprint([checksum, way, dataclasses.asdict(treatment)]) for way in jobs]
+    hashes = [storage.fingerprint([checksum, RESULTS, way, tried(way), dataclasses.asdict(treatment)]) for way in jobs]
     fingerprint = storage.fingerprint(hashes)
     name = config.out or f"runs/repair-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
@@ -75,23 +77,46 @@ def main(config: Config) -> str:
     with Progress("ways", "ways") as progress:
         failed = repair_all(jobs, treatment, zoo, dataset, out, progress)
     found = {way: storage.read_json(file(out, way)) for k, way in enumerate(jobs) if k not in failed}
-    rows = list[dict[str, Any]]()
-    if WHERE in found and len(found) > 1:
-        where = found.pop(WHERE)
-        rows = repair_rows.rows(config.zoo, found)
+    where, rows = found.pop(WHERE, None), repair_rows.rows(config.zoo, found)
+    if rows:
         told = about()
         storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows, "where": where})
-        html = repair_page.render(found, where, opened(zoo).index, treatment.detector, len(others), checksum, told)
+        html = repair_page.render(
+            found, rows, where, index, f"{treatment.detector}, learnt from {len(others)} others", checksum, told
+        )
         storage.write(storage.join(out, "report.html"), html.encode())
-        print(repair_rows.text(found))
-        print(f"\n{name}/report.html and results.json hold the rest.")
+        print(f"{repair_rows.text(rows)}\n\n{name}/report.html and results.json hold the rest.")
     if records:
-        means = {f"{r['method']}/{r['metric']}": r["value"] for r in rows}
+        means = {f"{r['method']}/{r['metric']}".replace(",", ""): r["value"] for r in rows}
         print(records.close(means, out, ["config.json", *(FILES if rows else [])], bool(failed)))
     if failed:
         said = [f"{jobs[k]}: {sentence}" for k, sentence in failed.items()]
         raise ValueError("\n".join([*said, "What was tried stays; the same command tries the rest again."]))
     return out
+
+
+def tried(way: str) -> list[Any]:
+    """What is searched of a way."""
+    return [] if way == WHERE else [WAYS[way].sizes, WAYS[way].stops]
+
+
+def possible(given: tuple[str, ...], zoo: str) -> tuple[str, ...]:
+    """The ways asked for; raises ValueError for dropout in networks that have none, and leaves it out of 'all'."""
+    ways, about = names(given), layout_of(zoo)
+    if drops(*about):
+        return ways
+    if lost := [way for way in ways if WAYS[way].drops and way in given]:
+        raise ValueError(f"--methods {lost[0]}: {about[0]} has no dropout that could go on when it predicts; leave it out.")
+    kept = tuple(way for way in ways if not WAYS[way].drops)
+    if kept != ways:
+        print(f"{about[0]} has no dropout that could go on when it predicts, so that way is left out.")
+    return kept
+
+
+def layout_of(zoo: str) -> tuple[str, Shape, int]:
+    """Network, shape and outputs of a zoo's members."""
+    network = storage.read_json(store.layout_file(zoo, opened(zoo).index["network"].iloc[0]))
+    return network["network"], tuple(network["shape"]), network["outputs"]
 
 
 def digits(config: Config, zoo: str) -> DataSet:
@@ -102,6 +127,7 @@ def digits(config: Config, zoo: str) -> DataSet:
             f"{config.zoo} holds no digit models that this project trained; only those can be repaired and tested."
         )
     refuse_unlike(zoo)
+    check(layout_of(zoo)[0], opened(zoo).layout)
     name = config.data or store.Zoo(zoo).about.get("data")
     if name is None:
         raise ValueError(f"{config.zoo} does not say which digits it was made from: give --data.")

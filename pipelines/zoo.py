@@ -207,7 +207,13 @@ def make(config: Digits | Reference | Gender) -> str:
 
     with Progress("shards", "members") as progress:
         failed = make_zoo(
-            members, {**described(zoo), "data": config.data, "about": about()}, dataset, out, config.compute, progress, record
+            members,
+            {**described(zoo), "data": place(config.data), "about": about()},
+            dataset,
+            out,
+            config.compute,
+            progress,
+            record,
         )
     if not failed:
         made = store.Zoo(out)
@@ -221,6 +227,11 @@ def make(config: Digits | Reference | Gender) -> str:
         said = [f"Shard {number}: {sentence}" for number, sentence in failed.items()]
         raise ValueError("\n".join([*said, "What was finished stays; the same command tries the rest again."]))
     return out
+
+
+def place(name: str) -> str:
+    """Where a data set lies, whatever folder a reader is in."""
+    return name if name in data.built_in() else storage.absolute(name)
 
 
 def record_shard(records: "Tracker", out: str, number: int) -> None:

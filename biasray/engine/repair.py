@@ -83,8 +83,8 @@ def admit(treatment: Treatment, zoo: str, shared: Shared) -> Ward:
     sick, others = admitted(index, treatment.members, treatment.seed)
     detector = detectors.known(treatment.detector)(layout, treatment.seed)
     assert isinstance(detector, Neural)
-    detector.fit(weight_MP[others].numpy(), levels(index)[others])
+    detector.fit(weight_MP[others].float().numpy(), levels(index)[others])
     network = storage.read_json(store.layout_file(zoo, index["network"].iloc[0]))
     about = network["network"], tuple(network["shape"]), network["outputs"]
-    models = Models(index.iloc[sick].reset_index(drop=True), weight_MP[sick], layout)
+    models = Models(index.iloc[sick].reset_index(drop=True), weight_MP[sick].float(), layout)
     return Ward(models, detector, *about, shared.open(), treatment.seed)

@@ -14,7 +14,7 @@ from biasray.networks.published import PUBLISHED, Published, imagenet
 
 NETWORKS: Mapping[str, Callable[[Shape, int], Network]] = {
     "mlp": MLP,
-    "mlp-dim": partial(MLP, dim=255.0),
+    "mlp-dim": partial(MLP, dim=True),
     "digit-cnn": DigitCNN,
     "digit-cnn-wide": partial(DigitCNN, wide=True),
     "gender-cnn": GenderCNN,

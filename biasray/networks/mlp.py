@@ -9,18 +9,30 @@ from biasray.networks.network import Network, Shape
 
 
 @final
-class MLP(Network):
-    """Its images are divided by `dim` first: the code published with Nam et al. divides them by 255 twice."""
+class Divided(nn.Module):
+    """What it is given, divided by a constant."""
 
-    def __init__(self, shape: Shape, outputs: int, hidden: int = 100, dim: float = 1.0) -> None:
+    def __init__(self, by: float) -> None:
         super().__init__()
-        self.dim = dim
+        self.by = by
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / self.by
+
+
+@final
+class MLP(Network):
+    """`dim` divides images by 255 first: the code published with Nam et al. does so twice."""
+
+    def __init__(self, shape: Shape, outputs: int, hidden: int = 100, dim: bool = False) -> None:
+        super().__init__()
         c, h, w = shape
         widths = [c * h * w, hidden, hidden, hidden]
         layers = [nn.Sequential(nn.Linear(i, o), nn.ReLU()) for i, o in pairwise(widths)]
-        self.body = nn.Sequential(nn.Flatten(), *layers)
+        first = nn.Sequential(Divided(255.0), nn.Flatten()) if dim else nn.Flatten()
+        self.body = nn.Sequential(first, *layers)
         self.head = nn.Linear(hidden, outputs)
 
     def features(self, image_BCHW: Tensor) -> Tensor:
-        out: Tensor = self.body(image_BCHW / self.dim)
+        out: Tensor = self.body(image_BCHW)
         return out

@@ -1,6 +1,6 @@
 """Plots of where the bias sits and of what ways of repair do, as SVG text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -8,24 +8,37 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from biasray.report.plots import STYLE, colour, svg
-from biasray.report.repair_rows import METRICS, Found, effect
+from biasray.report.repair_rows import METRICS, Found, pair
+from biasray.report.results import Row
+
+FAR = 0.1  # of accuracy
 
 
-def trade(found: Mapping[str, Found]) -> str:
+def near(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
+    """Ways that lose so little accuracy that they fit one plot, and the others."""
+    ways = list(dict.fromkeys(r["method"] for r in rows))
+    lost = {way: both[0]["value"] for way in ways if (both := pair(rows, way, "accuracy", "change"))}
+    return [way for way in ways if lost[way] > -FAR], [way for way in ways if lost[way] <= -FAR]
+
+
+def trade(rows: Sequence[Row], ways: Sequence[str]) -> str:
     """Change of the colour score against that of accuracy, with the intervals over members."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 3.8), layout="constrained")
         axes = figure.subplots()
-        for way, shade in colour(list(found)).items():
-            x, y = (effect(found[way], metric) for metric in METRICS)
-            axes.plot([100 * x["low"], 100 * x["high"]], [y["change"]] * 2, color=shade, lw=1.2)
-            axes.plot([100 * x["change"]] * 2, [y["low"], y["high"]], color=shade, lw=1.2)
-            axes.plot(100 * x["change"], y["change"], "o", color=shade, ms=6, label=way)
+        for way, shade in colour(ways).items():
+            x, y = (pair(rows, way, metric, "change") for metric in METRICS)
+            if not x or not y:
+                continue
+            axes.plot([100 * (x[0][end] or x[0]["value"]) for end in ("low", "high")], [y[0]["value"]] * 2, color=shade, lw=1.2)
+            axes.plot([100 * x[0]["value"]] * 2, [y[0][end] or y[0]["value"] for end in ("low", "high")], color=shade, lw=1.2)
+            axes.plot(100 * x[0]["value"], y[0]["value"], "o", color=shade, ms=6, label=way)
         axes.axhline(0, color="#888888", lw=0.8)
         axes.axvline(0, color="#888888", lw=0.8)
         axes.set_xlabel("change of unbiased accuracy, points")
         axes.set_ylabel("change of colour score")
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+        if ways:
+            axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
         return svg(figure)
 
 
@@ -37,9 +50,9 @@ def members(one: Found, names: Mapping[float, str]) -> str:
         shades = colour([str(level) for level in names])
         for level, name in names.items():
             mine = [m for m in one["members"] if m["level"] == level]
-            before, after = ([100 * m[f"accuracy, {when}"] for m in mine] for when in ("before", "after"))
+            before, after = ([100 * m[when] for m in mine] for when in ("before", "after"))
             axes.plot(before, after, "o", color=shades[str(level)], ms=4, alpha=0.8, label=name)
-        ends = axes.get_xlim()[0], axes.get_xlim()[1]
+        ends = axes.get_xlim()
         axes.plot(ends, ends, color="#888888", lw=0.8)
         axes.set_xlabel("accuracy before, %")
         axes.set_ylabel("accuracy after, %")
@@ -54,7 +67,10 @@ def layers(where: Mapping[str, Any]) -> str:
         figure = Figure(figsize=(8, 0.8 + 0.34 * len(found)), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         for axes, part, label in zip(
-            panels, ("share", "lost"), ("share of the detector's gradient, %", "accuracy lost by exchange, points"), strict=True
+            panels,
+            ("share", "lost"),
+            ("share of what moves the detector, %", "detector's accuracy lost by exchange, points"),
+            strict=True,
         ):
             for k, layer in enumerate(found):
                 figure_, y = layer[part], len(found) - k

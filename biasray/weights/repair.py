@@ -5,19 +5,20 @@ model's weights, of the detector's cross-entropy with the least biased level; d 
 digits in colours of any kind; |.| the largest absolute value in a model.
 
     reset-layer      the layer where most of the bias was found is drawn anew: U(-1, 1) / sqrt(fan in), as torch begins
-    reset-units      the same for those of its units that the detector's gradient is largest at
+    reset-units      the same for those of its units that the detector's gradient is largest at; control: for any of them
     dropout          the weights stay, the networks' own dropout goes on when they predict
-    fgsm             w - s sign(g)
-    gradient         w - s g / |g|
-    gradient-digits  w - s (g / |g| + d / |d|), what the paper wishes for
-    digits           w - s d / |d|: the same without the detector, a control
-    random           w - s r, r = 1 or -1 at random: a control for steps of this size
+    fgsm             w - s sign(g); control: g with its values in other places
+    gradient         w - s g / |g|; the same control
+    gradient-digits  w - s (g / |g| + d / |d|), what the paper wishes for; the same control, with d as it is
     fine-tune        Adam with learning rate s on d, of that layer alone
 
-s is the size of a step. Departures: the paper takes one step with s = 0.02; here sizes and numbers of steps are searched.
+s is the size of a step. Departures: the paper takes one step with s = 0.02, here the ways called published; else sizes and
+numbers of steps are searched. It adds dropout behind the layer that was found. That layer is the one that moves the detector
+most when weights change as they do from model to model, not the one with the largest gradient.
 Axes: M model, P weight.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -48,13 +49,17 @@ Steps = Callable[[Case, Tensor, float], Iterator[Tensor]]  # weights after each 
 
 class Way(NamedTuple):
     steps: Steps
-    sizes: tuple[float, ...]
+    sizes: tuple[float, ...] = (1.0,)
     stops: tuple[int, ...] = (1,)
     """Numbers of steps after which it may end."""
     drops: bool = False
     """Whether dropout goes on when the networks predict."""
-    kind: str = ""
-    """What a reader must know of it beside its name."""
+    learns: bool = False
+    """Whether it learns from digits."""
+    control: Steps | None = None
+    """The same without what the detector knows."""
+    size: str = "size"
+    """What a reader calls its size."""
 
 
 def reset_layer(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
@@ -62,9 +67,18 @@ def reset_layer(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
 
 
 def reset_units(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
-    found_MU = by_unit(case.bias(weight_MP), case.layer)
-    worst = found_MU.topk(max(1, round(size * case.layer.units)), 1).indices
-    yield _redrawn(case, weight_MP, torch.zeros_like(found_MU, dtype=torch.bool).scatter(1, worst, True))
+    yield _redrawn(case, weight_MP, _largest(by_unit(case.bias(weight_MP), case.layer), size))
+
+
+def reset_any_units(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
+    drawn = generator(case.seed, "any units")
+    yield _redrawn(case, weight_MP, _largest(torch.rand(len(weight_MP), case.layer.units, generator=drawn), size))
+
+
+def _largest(value_MU: Tensor, share: float) -> Tensor:
+    """(M, U) whether a unit is among this share of each model's, those of the largest values."""
+    found = value_MU.topk(max(1, round(share * value_MU.shape[1])), 1).indices
+    return torch.zeros_like(value_MU, dtype=torch.bool).scatter(1, found, True)
 
 
 def _redrawn(case: Case, weight_MP: Tensor, which_MU: Tensor) -> Tensor:
@@ -82,51 +96,54 @@ def dropout(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
     yield weight_MP
 
 
-def fgsm(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
-    while True:
-        weight_MP = weight_MP - size * case.bias(weight_MP).sign()
-        yield weight_MP
+Direction = Callable[[Case, Tensor, int], Tensor]  # (M, P), at these weights, of this step
 
 
-def gradient(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
-    while True:
-        weight_MP = weight_MP - size * _scaled(case.bias(weight_MP))
-        yield weight_MP
+def descent(direction: Direction) -> Steps:
+    """Steps against a direction, which is asked for anew at each."""
+
+    def steps(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
+        for step in itertools.count():
+            weight_MP = weight_MP - size * direction(case, weight_MP, step)
+            yield weight_MP
+
+    return steps
 
 
-def gradient_digits(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
-    step = 0
-    while True:
-        weight_MP = weight_MP - size * (_scaled(case.bias(weight_MP)) + _scaled(case.digits(weight_MP, step)))
-        step += 1
-        yield weight_MP
+def signs(case: Case, weight_MP: Tensor, step: int) -> Tensor:
+    return case.bias(weight_MP).sign()
 
 
-def digits(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
-    step = 0
-    while True:
-        weight_MP = weight_MP - size * _scaled(case.digits(weight_MP, step))
-        step += 1
-        yield weight_MP
+def gradient(case: Case, weight_MP: Tensor, step: int) -> Tensor:
+    return _scaled(case.bias(weight_MP))
 
 
-def at_random(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
-    drawn = generator(case.seed, "random steps")
-    while True:
-        weight_MP = weight_MP - size * (2 * torch.randint(0, 2, weight_MP.shape, generator=drawn) - 1)
-        yield weight_MP
+def with_digits(case: Case, weight_MP: Tensor, step: int) -> Tensor:
+    return _scaled(case.bias(weight_MP)) + _scaled(case.digits(weight_MP, step))
+
+
+def mixed(direction: Direction) -> Steps:
+    """The same steps where g is mixed up: the values in each tensor of a model change places, the same way at every step."""
+
+    def steps(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
+        drawn = generator(case.seed, "mixed up")
+        order_MP = torch.cat(
+            [e.start + torch.rand(len(weight_MP), e.stop - e.start, generator=drawn).argsort(1) for e in case.layout.entries], 1
+        )
+        yield from descent(direction)(case._replace(bias=lambda w_MP: case.bias(w_MP).gather(1, order_MP)), weight_MP, size)
+
+    return steps
 
 
 def fine_tune(case: Case, weight_MP: Tensor, size: float) -> Iterator[Tensor]:
     entries = (case.layer.weight, *case.layer.vectors)
     column_R = torch.cat([torch.arange(entry.start, entry.stop) for entry in entries])
     out_MP, tuned_MR = weight_MP.clone(), weight_MP[:, column_R]
-    adam, step = torch.optim.Adam([tuned_MR], size), 0
-    while True:
+    adam = torch.optim.Adam([tuned_MR], size)
+    for step in itertools.count():
         tuned_MR.grad = case.digits(out_MP, step)[:, column_R]
         adam.step()
         out_MP = out_MP.index_copy(1, column_R, tuned_MR)
-        step += 1
         yield out_MP
 
 
@@ -137,24 +154,23 @@ def _scaled(grad_MP: Tensor) -> Tensor:
 
 SIZES = (0.0005, 0.002, 0.005, 0.02)
 STOPS = (1, 2, 5, 10, 20)
-CONTROL, LEARNS = "control", "learns from digits"
+PUBLISHED = 0.02
 WAYS: Mapping[str, Way] = {
-    "reset-layer": Way(reset_layer, (1.0,)),
-    "reset-units": Way(reset_units, (0.02, 0.1, 0.3)),
-    "dropout": Way(dropout, (1.0,), drops=True),
-    "fgsm": Way(fgsm, SIZES, STOPS),
-    "gradient": Way(gradient, SIZES, STOPS),
-    "gradient-digits": Way(gradient_digits, SIZES, STOPS, kind=LEARNS),
-    "digits": Way(digits, SIZES, STOPS, kind=f"{CONTROL}, {LEARNS}"),
-    "random": Way(at_random, SIZES, STOPS, kind=CONTROL),
-    "fine-tune": Way(fine_tune, (0.0003, 0.001, 0.003), (10, 30), kind=LEARNS),
+    "reset-layer": Way(reset_layer),
+    "reset-units": Way(reset_units, (0.1, 0.3), control=reset_any_units, size="share of the units"),
+    "dropout": Way(dropout, drops=True),
+    "fgsm": Way(descent(signs), SIZES, STOPS, control=mixed(signs)),
+    "fgsm-published": Way(descent(signs), (PUBLISHED,), control=mixed(signs)),
+    "gradient": Way(descent(gradient), SIZES, STOPS, control=mixed(gradient)),
+    "gradient-published": Way(descent(gradient), (PUBLISHED,), control=mixed(gradient)),
+    "gradient-digits": Way(descent(with_digits), SIZES, STOPS, control=mixed(with_digits), learns=True),
+    "fine-tune": Way(fine_tune, (0.0003, 0.001, 0.003), (10, 30), learns=True, size="learning rate"),
 }
 
 
 def names(given: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of ways without repeats, 'all' spelt out; raises ValueError for one that there is not."""
-    chosen = [name for entry in given for name in (WAYS if entry == "all" else [entry])]
-    for name in chosen:
-        if name not in WAYS:
+    """Names of ways in their order, 'all' spelt out; raises ValueError for one that there is not."""
+    for name in given:
+        if name not in (*WAYS, "all"):
             raise ValueError(f"Unknown way of repair '{name}'; choose from {', '.join(WAYS)}, or all.")
-    return tuple(dict.fromkeys(chosen))
+    return tuple(way for way in WAYS if way in given or "all" in given)

@@ -5,7 +5,7 @@ Axes: M member, P weight, T test image, L layer, U unit, R resample or repeat, H
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple, final
 
@@ -19,21 +19,34 @@ from torch import Tensor, nn
 from biasray.data.dataset import DataSet
 from biasray.metrics.interval import Interval, over_seeds, percentile
 from biasray.networks import Shape
+from biasray.networks.layout import Layout
 from biasray.predict import autocast
 from biasray.random import key, rng
 from biasray.weights.chain import chain, shuffled
 from biasray.weights.localise import by_layer, by_unit, permutation_importance, towards
 from biasray.weights.neural import Neural
-from biasray.weights.repair import Case, Way
-from biasray.weights.study import Models, Rows, levels
+from biasray.weights.repair import Case, Steps, Way
+from biasray.weights.study import FOLDS, Models, Rows, levels
 from biasray.zoo.exam import Exam, Kept
 from biasray.zoo.member import Predict
-from biasray.zoo.stacked import leaves, sketch, stack
+from biasray.zoo.stacked import Stacked, leaves, sketch, stack
 
+RESULTS = 1  # raised by hand when what is found changes
 PARTS = {"tune": 0.4, "choose": 0.1, "judge": 0.5}  # of the test digits: no two share one
 PACK = 8  # members in one program
 BATCH = 32  # digits of a step
 RESAMPLES = 1000
+
+
+def check(network: str, at: Layout) -> None:
+    """Raises ValueError for a network that no way of repair knows how to change."""
+    if at.trained != at.size or any(len(layer.vectors) > 1 for layer in chain(at)):
+        raise ValueError(f"{network} has norms between its layers, which no way of repair knows; take a zoo without them.")
+
+
+def drops(network: str, shape: Shape, outputs: int) -> bool:
+    """Whether a network has dropout that could go on when it predicts."""
+    return any(isinstance(layer, nn.Dropout) for layer in leaves(sketch(network, shape, outputs)).values())
 
 
 def admitted(index: pd.DataFrame, members: int, seed: int) -> tuple[Rows, Rows]:
@@ -43,27 +56,35 @@ def admitted(index: pd.DataFrame, members: int, seed: int) -> tuple[Rows, Rows]:
     Raises ValueError where the zoo has too few.
     """
     code_M, rows = levels(index), np.arange(len(index))
-    each = members // len(set(code_M))
+    known = sorted(set(code_M))
     halves = sorted(index["half"].unique()) if "half" in index else []
-    sick = (index["half"] == halves[1]).to_numpy() if len(halves) > 1 else np.ones(len(index), bool)
-    fewest = min(int((code_M[sick] == k).sum()) for k in set(code_M))
-    if not 1 <= each <= fewest or (len(halves) < 2 and each > fewest - 5):
+    sick_M = (index["half"] == halves[1]).to_numpy() if len(halves) > 1 else np.ones(len(index), bool)
+    most = min(int((code_M[sick_M] == k).sum()) for k in known) - (0 if len(halves) > 1 else FOLDS)
+    healthy = min(int((code_M[~sick_M] == k).sum()) for k in known) if len(halves) > 1 else FOLDS
+    if most < 1 or healthy < FOLDS:
+        where = "in the second half of its images" if len(halves) > 1 else "more than that"
         raise ValueError(
-            f"--members {members}: give {len(set(code_M))} or more, and no more than can be spared: it has {fewest} of a level "
-            "to choose from, and the detector must learn from others."
+            f"The zoo is too small to repair members of it: a detector needs {FOLDS} of each level to learn from, and there "
+            f"must be others of each level {where}; make a larger one."
+        )
+    each = members // len(known)
+    if not 1 <= each <= most:
+        raise ValueError(
+            f"--members {members}: give {len(known)} to {most * len(known)}, as many of each of {len(known)} levels."
         )
     drawn = rng(seed, "repair")
-    chosen = np.sort(
-        np.concatenate([drawn.choice(rows[sick & (code_M == k)], each, replace=False) for k in sorted(set(code_M))])
-    )
-    return chosen, rows[~sick] if len(halves) > 1 else np.setdiff1d(rows, chosen)
+    chosen = np.sort(np.concatenate([drawn.choice(rows[sick_M & (code_M == k)], each, replace=False) for k in known]))
+    return chosen, rows[~sick_M] if len(halves) > 1 else np.setdiff1d(rows, chosen)
 
 
 def parted(dataset: DataSet, seed: int) -> dict[str, NDArray[np.int64]]:
-    """Rows of the test digits that are learnt from, that settings are chosen by, and that repairs are judged on."""
+    """Rows of the test digits that are learnt from, that settings are chosen by, and that repairs are judged on.
+
+    In an order of chance: those that come first are no others than the rest.
+    """
     row_T = rng(seed, "parts").permutation(np.flatnonzero(dataset.examples["split"] == "test"))
     ends = np.round(np.cumsum(list(PARTS.values())) * len(row_T)).astype(int)[:-1]
-    return {name: np.sort(part) for name, part in zip(PARTS, np.split(row_T, ends), strict=True)}
+    return dict(zip(PARTS, np.split(row_T, ends), strict=True))
 
 
 class Seen(NamedTuple):
@@ -74,6 +95,14 @@ class Seen(NamedTuple):
     read_M: NDArray[np.int64]
 
 
+class _Pack(NamedTuple):
+    """Members in one program, and the digits as they see them, by part."""
+
+    stacked: Stacked
+    exams: dict[str, Exam]
+    name_M: list[str]
+
+
 @final
 class Ward:
     """Members to repair, the digits they are tried on, and the detector that reads their bias."""
@@ -81,79 +110,78 @@ class Ward:
     def __init__(
         self, models: Models, detector: Neural, network: str, shape: Shape, outputs: int, dataset: DataSet, seed: int
     ) -> None:
-        self.index, self.row_MP, self.layout = models
-        self.weight_MP = self.row_MP[:, : self.layout.trained]
-        self.detector, self.network, self.seed = detector, network, seed
-        self.packs = [stack(network, shape, outputs, len(part), "grouped") for part in self.row_MP.split(PACK)]
-        self.dropout = any(isinstance(layer, nn.Dropout) for layer in leaves(sketch(network, shape, outputs)).values())
+        self.index, self.weight_MP, self.layout = models
+        assert len(detector.classes_) == self.index["level"].nunique()
+        self.detector, self.seed = detector, seed
         self.device, self.precision = torch.device("cpu"), self.index["precision"].iloc[0]
-        std_M, white_M = (torch.tensor(self.index[c].to_numpy(float)) for c in ("level", "brightest"))
-        self.exams = {
-            name: Exam(dataset, row_T, std_M.sqrt(), white_M / 255, self.device, torch.float32, f"repair {name}")
-            for name, row_T in parted(dataset, seed).items()
-        }
-        grad_MP = towards(self.detector, self.row_MP, len(self.detector.classes_) - 1)
-        share_ML = by_layer(grad_MP, self.row_MP.std(0), self.layout)
-        self.share_ML, self.layer = share_ML, chain(self.layout)[int(share_ML.mean(0).argmax())]
+        self.packs = list[_Pack]()
+        for _, mine in self.index.groupby(np.arange(len(self.index)) // PACK):
+            std_M, white_M = (torch.tensor(mine[column].to_numpy(float)) for column in ("level", "brightest"))
+            exams = {
+                name: Exam(dataset, row_T, std_M.sqrt(), white_M / 255, self.device, torch.float32, f"repair {name}")
+                for name, row_T in parted(dataset, seed).items()
+            }
+            self.packs.append(_Pack(stack(network, shape, outputs, len(mine), "grouped"), exams, mine["id"].tolist()))
+        self.share_ML = by_layer(self.bias(self.weight_MP), self.weight_MP.std(0), self.layout)
+        self.layer = chain(self.layout)[int(self.share_ML.mean(0).argmax())]
 
     def case(self) -> Case:
         return Case(self.layout, self.layer, self.bias, self.digits, self.seed)
 
     def bias(self, weight_MP: Tensor) -> Tensor:
         """(M, P) gradient of the detector's cross-entropy with the least biased level, the last."""
-        return towards(self.detector, self.rows(weight_MP), len(self.detector.classes_) - 1)[:, : self.layout.trained]
-
-    def rows(self, weight_MP: Tensor) -> Tensor:
-        """The whole rows of members with these weights: no repair touches what is not trained."""
-        return torch.cat([weight_MP, self.row_MP[:, self.layout.trained :]], 1)
+        return towards(self.detector, weight_MP, len(self.detector.classes_) - 1)
 
     def digits(self, weight_MP: Tensor, step: int) -> Tensor:
         """(M, P) gradient of each member's own cross-entropy on a batch of the digits to learn from."""
-        exam, n = self.exams["tune"], len(self.exams["tune"].digit_T)
-        at_B = torch.arange(step * BATCH, (step + 1) * BATCH) % n
-        grads, rest_MP = list[Tensor](), self.row_MP[:, self.layout.trained :]
-        for pack, (weight, rest, image_MBHWC) in self._packed(weight_MP, rest_MP, exam.images(at_B)):
+        grads = list[Tensor]()
+        for (stacked, exams, _), weight in self._packed(weight_MP):
+            exam = exams["tune"]
+            at_B = torch.arange(step * BATCH, (step + 1) * BATCH) % len(exam.digit_T)
             moved = weight.clone().requires_grad_()
             with autocast(self.device, self.precision):
-                output_MBK = pack(torch.cat([moved, rest], 1), {}, image_MBHWC).float()
+                output_MBK = stacked(moved, {}, exam.images(at_B)).float()
             target_MB = exam.digit_T[at_B].expand(output_MBK.shape[:2])
             loss = F.cross_entropy(output_MBK.flatten(0, 1), target_MB.flatten(), reduction="sum") / len(at_B)
             grads += torch.autograd.grad(loss, moved)
         return torch.cat(grads)
 
-    def predictor(self, weight_MP: Tensor, drops: bool = False) -> Predict:
-        calls, names, row_MP = itertools.count(), self.index["id"].tolist(), self.rows(weight_MP)
+    def right(self, part: str, weight_MP: Tensor, dropping: bool = False) -> Tensor:
+        """(M, T) whether each digit of a part is classified rightly in its one colour."""
+        return torch.cat(
+            [pack.exams[part].right(self._predictor(pack, weight, dropping)) for pack, weight in self._packed(weight_MP)]
+        )
 
-        @torch.no_grad()
-        def predict(image_MBHWC: Tensor) -> Tensor:
-            call, outputs = next(calls), []
-            key_M = torch.tensor([key(self.seed, "dropout", name, call) for name in names])
-            keys = key_M.split(PACK)
-            for (pack, (row, image)), keys_M in zip(self._packed(row_MP, image_MBHWC), keys, strict=True):
-                with autocast(self.device, self.precision):
-                    outputs.append(pack(row, {}, image, keys_M if drops else None).float())
-            return torch.cat(outputs)
-
-        return predict
-
-    def _packed(self, *tensors: Tensor) -> Iterator[tuple[Any, tuple[Tensor, ...]]]:
-        return zip(self.packs, zip(*(tensor.split(PACK) for tensor in tensors), strict=True), strict=True)
+    def seen(self, weight_MP: Tensor, dropping: bool = False) -> Seen:
+        kept = [pack.exams["judge"].kept(self._predictor(pack, weight, dropping)) for pack, weight in self._packed(weight_MP)]
+        read_M = self.detector.predict(weight_MP.numpy())
+        return Seen(self.right("judge", weight_MP, dropping), Kept(*map(torch.cat, zip(*kept, strict=True))), read_M)
 
     @cached_property
     def before(self) -> Seen:
         return self.seen(self.weight_MP)
 
-    def seen(self, weight_MP: Tensor, drops: bool = False) -> Seen:
-        exam, predict = self.exams["judge"], self.predictor(weight_MP, drops)
-        return Seen(exam.right(predict), exam.kept(predict), self.detector.predict(self.rows(weight_MP).numpy()))
+    def _packed(self, weight_MP: Tensor) -> Iterator[tuple[_Pack, Tensor]]:
+        return zip(self.packs, weight_MP.split(PACK), strict=True)
+
+    def _predictor(self, pack: _Pack, weight_MP: Tensor, dropping: bool) -> Predict:
+        calls = itertools.count()
+
+        @torch.no_grad()
+        def predict(image_MBHWC: Tensor) -> Tensor:
+            call = next(calls)
+            key_M = torch.tensor([key(self.seed, "dropout", name, call) for name in pack.name_M]) if dropping else None
+            with autocast(self.device, self.precision):
+                return pack.stacked(weight_MP, {}, image_MBHWC, key_M).float()
+
+        return predict
 
 
 def located(ward: Ward, seed: int) -> dict[str, Any]:
     """Where the detector finds the bias of the members, and how well it reads them at all: a JSON object."""
     code_M, grad_MP = levels(ward.index), ward.bias(ward.weight_MP)
-    lost = permutation_importance(ward.detector, ward.row_MP, code_M, ward.layout, seed)
-    moved_MP = shuffled(ward.row_MP, ward.layout, key(seed, "control"))
-    layers = chain(ward.layout)
+    lost = permutation_importance(ward.detector, ward.weight_MP, code_M, ward.layout, seed)
+    moved_MP = shuffled(ward.weight_MP, ward.layout, key(seed, "control"))
     return {
         "layers": [
             {
@@ -162,79 +190,85 @@ def located(ward: Ward, seed: int) -> dict[str, Any]:
                 "lost": {"value": float(lost[layer.weight.name].mean()), **_bounds(percentile(lost[layer.weight.name]))},
                 "units": by_unit(grad_MP, layer).mean(0).tolist(),
             }
-            for layer, share_M in zip(layers, ward.share_ML.T, strict=True)
+            for layer, share_M in zip(chain(ward.layout), ward.share_ML.T, strict=True)
         ],
         "found": ward.layer.weight.name,
-        "right": int((ward.detector.predict(ward.row_MP.numpy()) == code_M).sum()),
-        "right, units in another order": int((ward.detector.predict(moved_MP.numpy()) == code_M).sum()),
+        "right": int((ward.detector.predict(ward.weight_MP.numpy()) == code_M).sum()),
+        "right_shuffled": int((ward.detector.predict(moved_MP.numpy()) == code_M).sum()),
         "n": len(code_M),
     }
 
 
 def repaired(way: Way, ward: Ward) -> dict[str, Any]:
-    """The way with the setting that is best on the digits to choose by, judged on others: a JSON object.
-
-    Raises ValueError for dropout in networks that have none.
-    """
-    if way.drops and not ward.dropout:
-        raise ValueError(f"{ward.network} has no dropout that could go on when it predicts; leave that way out.")
+    """The way with the setting that is best on the digits to choose by, judged on others: a JSON object."""
     before, began = ward.before, time.monotonic()
     tried, best, best_MP = list[dict[str, float]](), {"accuracy": -1.0}, ward.weight_MP
     for size in way.sizes:
-        walk = itertools.islice(way.steps(ward.case(), ward.weight_MP, size), way.stops[-1])
-        for steps, weight_MP in enumerate(walk, 1):
+        for steps, weight_MP in enumerate(_walk(way.steps, ward, size, way.stops[-1]), 1):
             if steps not in way.stops:
                 continue
-            right_MT = ward.exams["choose"].right(ward.predictor(weight_MP, way.drops))
+            right_MT = ward.right("choose", weight_MP, way.drops)
             tried.append({"size": size, "steps": steps, "accuracy": float(right_MT.double().mean())})
             if tried[-1]["accuracy"] > best["accuracy"]:
                 best, best_MP = tried[-1], weight_MP
     after = ward.seen(best_MP, way.drops)
-    members = ward.index[["id", "level"]].assign(
-        **{
-            f"{name}, {when}": values
-            for when, seen in (("before", before), ("after", after))
-            for name, values in (
-                ("accuracy", seen.right_MT.double().mean(1).numpy()),
-                ("colour score", seen.kept.score().numpy()),
-                ("read", seen.read_M),
-            )
-        }
-    )
+    found = {"change": change(before, after)}
+    if way.control:
+        *_, control_MP = _walk(way.control, ward, best["size"], int(best["steps"]))
+        found["beyond control"] = change(ward.seen(control_MP), after)
     return {
-        **{name: best[name] for name in ("size", "steps")},
+        **{name: best[name] for name in ("size", "steps", "accuracy")},
         "tried": tried,
-        "effects": [*effects(before, after)],
-        "members": members.to_dict("records"),
+        **found,
+        "members": ward.index[["id", "level"]]
+        .assign(before=_mean(before), after=_mean(after), read_before=before.read_M, read_after=after.read_M)
+        .to_dict("records"),
         "seconds": time.monotonic() - began,
     }
 
 
-def effects(before: Seen, after: Seen) -> Iterator[Mapping[str, Any]]:
-    """Each figure's mean over members before, and its change, with intervals over members and over digits."""
-    drawn = rng("repair", "digits")
+def _walk(steps: Steps, ward: Ward, size: float, many: int) -> Iterator[Tensor]:
+    return itertools.islice(steps(ward.case(), ward.weight_MP, size), many)
+
+
+def _mean(seen: Seen) -> NDArray[np.float64]:
+    return np.asarray(seen.right_MT.double().mean(1))
+
+
+def change(before: Seen, after: Seen) -> dict[str, dict[str, Any]]:
+    """By figure its mean over members before, and its change by member, with intervals over members and over digits.
+
+    The colour score is that of digits that are classified rightly, in their own colour, before and after: of others there is
+    no such thing as what is kept. A member that has none of these is left out of it.
+    """
+    both_MT = before.kept.counted_MT & after.kept.counted_MT
     figures = {
-        "unbiased accuracy": [(seen.right_MT.double(), torch.ones_like(seen.right_MT).double()) for seen in (before, after)],
-        "colour score": [
-            (torch.where(seen.kept.counted_MT, seen.kept.ratio_MT, 0).double(), seen.kept.counted_MT.double())
-            for seen in (before, after)
-        ],
+        "accuracy": (before.right_MT, after.right_MT, torch.ones_like(before.right_MT)),
+        "colour score": (before.kept.ratio_MT, after.kept.ratio_MT, both_MT),
     }
-    for metric, pairs in figures.items():
-        n = pairs[0][0].shape[1]
-        weight_RT = torch.from_numpy(drawn.multinomial(n, np.full(n, 1 / n), RESAMPLES)).double()
-        (old_M, old_RM), (new_M, new_RM) = (
-            ((part_MT.sum(1) / of_MT.sum(1)), (weight_RT @ part_MT.T) / (weight_RT @ of_MT.T)) for part_MT, of_MT in pairs
-        )
-        known_M = ~(old_M.isnan() | new_M.isnan())  # a member that gets nothing right has no colour score
-        change_M, change_R = (new_M - old_M)[known_M], (new_RM - old_RM)[:, known_M].nanmean(1)
-        shared = {"metric": metric, "before": float(old_M[known_M].mean()), "change": float(change_M.mean())}
-        for kind, interval, m in (
-            ("members", over_seeds(change_M.numpy()), int(known_M.sum())),
-            ("digits", percentile(change_R.numpy()), n),
-        ):
-            yield {**shared, "interval": kind, "n": m, **_bounds(interval)}
+    drawn, out = rng("repair", "digits"), dict[str, dict[str, Any]]()
+    for name, (old_MT, new_MT, counts_MT) in figures.items():
+        counted = counts_MT.any(1)
+        if not counted.any():
+            continue
+        weight_MT = counts_MT[counted].double()
+        gain_MT = (new_MT[counted].double() - old_MT[counted].double()) * weight_MT
+        change_M = gain_MT.sum(1) / weight_MT.sum(1)
+        n = weight_MT.shape[1]
+        times_RT = torch.from_numpy(drawn.multinomial(n, np.full(n, 1 / n), RESAMPLES)).double()
+        change_R = ((times_RT @ gain_MT.T) / (times_RT @ weight_MT.T)).nanmean(1)
+        out[name] = {
+            "before": float(((old_MT[counted].double() * weight_MT).sum(1) / weight_MT.sum(1)).mean()),
+            "change": float(change_M.mean()),
+            "by member": change_M.tolist(),
+            "members": {"n": int(counted.sum()), **_bounds(over_seeds(change_M.numpy()))},
+            "digits": {"n": n, **_bounds(percentile(change_R.numpy()))},
+            "counted": float(counts_MT.double().mean()),
+        }
+    return out
 
 
-def _bounds(interval: Interval) -> dict[str, float]:
-    return {"low": interval.low, "high": interval.high}
+def _bounds(interval: Interval) -> dict[str, float | None]:
+    """Low and high; of one member, which says nothing of others, None."""
+    known = np.isfinite([interval.low, interval.high]).all()
+    return {"low": interval.low, "high": interval.high} if known else {"low": None, "high": None}

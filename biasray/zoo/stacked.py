@@ -14,11 +14,12 @@ from torch.func import functional_call
 
 from biasray import networks
 from biasray.networks import Network, Shape, layout
+from biasray.networks.mlp import Divided
 from biasray.networks.norm import WorldBatchNorm2d
 from biasray.random import uniform
 from biasray.zoo.packing import PACKINGS, Packed, Packing
 
-SIMPLE = (nn.Flatten, nn.ReLU, nn.MaxPool2d, nn.AdaptiveAvgPool2d)
+SIMPLE = (Divided, nn.Flatten, nn.ReLU, nn.MaxPool2d, nn.AdaptiveAvgPool2d)
 KNOWN: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.Linear, nn.Dropout, nn.GroupNorm, WorldBatchNorm2d, *SIMPLE)
 Buffers = Mapping[str, Tensor]  # (M, *shape) by name
 

@@ -13,7 +13,7 @@ from biasray.weights.repair import WAYS
 from biasray.zoo.importing import import_zoo
 from pipelines import zoo as making
 from pipelines.cli import parse
-from pipelines.repair import Config, main
+from pipelines.repair import Config, main, possible
 from tests.weights.planted import SHAPE, rows
 
 
@@ -51,12 +51,12 @@ def test_every_way_is_tried_reported_recorded_and_not_tried_twice(
     made = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out/ways").iterdir()}
     assert len(made) == len(WAYS) + 1
     said = capsys.readouterr().out
-    assert "4 members, conv1x1 that learns from 16 others" in said
+    assert "4 members, conv1x1 that learns from 20 others" in said
     assert all(way in said for way in WAYS)
     found = storage.read_json(f"{out}/results.json")
     by = {(r["method"], r["metric"], r["interval"]): r for r in found["rows"]}
     assert {way for way, *_ in by} == set(WAYS)
-    assert by["fgsm", "change of unbiased accuracy", "members"]["n"] == 4
+    assert by["fgsm", "accuracy, beyond control", "members"]["n"] == 4
     assert {layer["name"] for layer in found["where"]["layers"]} >= {"body.0.weight", "head.weight"}
     html = (tmp_path / "out/report.html").read_text()
     assert "Where the bias sits" in html
@@ -64,9 +64,15 @@ def test_every_way_is_tried_reported_recorded_and_not_tried_twice(
     client = MlflowClient(records)
     (experiment,) = [e for e in client.search_experiments() if e.name == "biasray"]
     (recorded,) = client.search_runs([experiment.experiment_id])
-    assert "fgsm/change of unbiased accuracy" in recorded.data.metrics
+    assert "fgsm/accuracy change" in recorded.data.metrics
+    (tmp_path / "out/ways/fgsm.json").unlink()
     run(*words)
-    assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out/ways").iterdir()} == made
+    again = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out/ways").iterdir()}
+    assert [name for name in made if again[name] != made[name]] == ["fgsm.json"]
+    retold = storage.read_json(f"{out}/results.json")["rows"]
+    assert [{**r, "seconds": 0} for r in retold] == [{**r, "seconds": 0} for r in found["rows"]]
+    with pytest.raises(ValueError, match=r"^.* holds another run \(of other parts\); give another --out\.$"):
+        run(*words, "--methods", "fgsm")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,8 @@ def test_every_way_is_tried_reported_recorded_and_not_tried_twice(
         (["--methods", "magic"], "Unknown way of repair 'magic'"),
         (["--detector", "magic"], "Unknown detector 'magic'"),
         (["--detector", "pca-knn"], "--detector pca-knn has no gradient by the weights; choose from conv1x1"),
-        (["--members", "40"], "--members 40: give 4 or more"),
+        (["--members", "40"], "--members 40: give 4 to 4, as many of each of 4 levels."),
+        (["--members", "0"], "--members 0: give 4 to 4"),
         (["--data", "data/nowhere"], "There is no data set 'data/nowhere'"),
         (["--data", "drawn-faces"], "drawn-faces does not hold the digits that"),
     ],
@@ -94,3 +101,15 @@ def test_models_of_others_are_refused(tmp_path: Path) -> None:
     import_zoo(table, str(tmp_path), "digit-cnn", SHAPE, 10, str(tmp_path / "zoo"))
     with pytest.raises(ValueError, match=r"^.* holds no digit models that this project trained; only those can be repaired"):
         run("--zoo", str(tmp_path / "zoo"), "--tracking", "none")
+
+
+def test_dropout_is_left_out_of_all_and_refused_by_name_where_networks_have_none(
+    tmp_path: Path, local_ray: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = f"{tmp_path}/zoo"
+    words = ["--members", "24", "--second-half", "4", "--images", "40", "--epochs", "1", "--networks", "mlp", "--out", out]
+    making.main(parse(making.Config, ["digits", *words, "--tracking", "none"]))  # type: ignore[arg-type]
+    assert possible(("all",), out) == tuple(way for way in WAYS if way != "dropout")
+    assert "mlp has no dropout that could go on when it predicts, so that way is left out." in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"^--methods dropout: mlp has no dropout .* leave it out\.$"):
+        possible(("dropout", "fgsm"), out)

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from biasray.weights.chain import chain
+from biasray.weights.chain import Layer, chain
 from biasray.weights.detectors.conv1x1 import Conv1x1
 from biasray.weights.localise import by_unit, towards
-from biasray.weights.repair import CONTROL, LEARNS, WAYS, Case, names
+from biasray.weights.repair import WAYS, Case, names
 from tests.weights.planted import LEVELS, rows
 
 GUIDED = ["fgsm", "gradient", "gradient-digits"]
@@ -39,7 +39,7 @@ def sick() -> Sick:
     return Sick()
 
 
-@pytest.mark.parametrize("way", [*GUIDED, "digits", "fine-tune"])
+@pytest.mark.parametrize("way", [*GUIDED, "fine-tune"])
 def test_a_model_is_repaired_the_same_in_any_company(way: str, sick: Sick) -> None:
     together = sick.after(way, sick.weight_MP[:6], 0.01, WAYS[way].stops[0])
     torch.testing.assert_close(together[2:3], sick.after(way, sick.weight_MP[2:3], 0.01, WAYS[way].stops[0]))
@@ -55,42 +55,66 @@ def test_steps_against_the_gradient_make_the_detector_read_less_bias(way: str, s
     assert p_least(biased_MP) < p_least(few) < p_least(many)
 
 
-def test_the_step_is_of_its_size_in_the_weight_that_moves_most(sick: Sick) -> None:
+@pytest.mark.parametrize("way", ["fgsm", "gradient"])
+def test_the_step_is_of_its_size_in_the_weight_that_moves_most(way: str, sick: Sick) -> None:
     before_MP = sick.weight_MP[:4]
-    for way in ("fgsm", "gradient", "digits", "random"):
-        moved_M = (sick.after(way, before_MP, 0.01, 1) - before_MP).abs().amax(1)
-        torch.testing.assert_close(moved_M, torch.full((4,), 0.01), rtol=1e-3, atol=1e-6)
+    moved_M = (sick.after(way, before_MP, 0.01, 1) - before_MP).abs().amax(1)
+    torch.testing.assert_close(moved_M, torch.full((4,), 0.01), rtol=1e-3, atol=1e-6)
 
 
-def test_the_step_with_digits_is_that_without_and_that_of_the_digits_alone(sick: Sick) -> None:
+def test_the_step_with_digits_is_that_without_and_that_of_the_digits(sick: Sick) -> None:
     before_MP = sick.weight_MP[:4]
-    bias, digits, both = (sick.after(way, before_MP, 0.01, 1) - before_MP for way in ("gradient", "digits", "gradient-digits"))
-    torch.testing.assert_close(both, bias + digits, rtol=1e-3, atol=1e-6)
+    alone, both = (sick.after(way, before_MP, 0.01, 1) - before_MP for way in ("gradient", "gradient-digits"))
+    d_MP = before_MP - 1
+    digits = -0.01 * d_MP / d_MP.abs().amax(1, keepdim=True)
+    torch.testing.assert_close(both, alone + digits, rtol=1e-3, atol=1e-6)
 
 
-def test_units_that_are_reset_are_those_of_the_layer_that_the_gradient_is_largest_at(sick: Sick) -> None:
-    before_MP, share = sick.weight_MP[:4], 0.25
-    moved_MP = sick.after("reset-units", before_MP, share, 1) != before_MP
-    units, entries = sick.layer.units, (sick.layer.weight, *sick.layer.vectors)
-    inside_P = torch.zeros(moved_MP.shape[1], dtype=torch.bool)
+@pytest.mark.parametrize("way", ["fgsm", "gradient"])
+def test_the_control_takes_the_same_steps_in_other_places_of_each_tensor(way: str, sick: Sick) -> None:
+    before_MP, control = sick.weight_MP[:4], WAYS[way].control
+    assert control
+    moved = sick.after(way, before_MP, 0.01, 1) - before_MP
+    other = next(control(sick.case(), before_MP, 0.01)) - before_MP
+    assert not torch.allclose(moved, other)
+    for entry in sick.layout.entries:
+        mine, its = (step[:, entry.start : entry.stop].sort(1).values for step in (moved, other))
+        torch.testing.assert_close(mine, its, rtol=1e-3, atol=1e-6)
+
+
+def reset(sick: Sick, layer: Layer, way: str, size: float = 1.0) -> tuple[Tensor, Tensor]:
+    """(M, U, R) the weights and the bias of a layer before it is reset, and after; nothing else has moved."""
+    case, before_MP = sick.case()._replace(layer=layer), sick.weight_MP[:4]
+    after_MP = next(WAYS[way].steps(case, before_MP, size))
+    entries = (layer.weight, *layer.vectors)
+    inside_P = torch.zeros(before_MP.shape[1], dtype=torch.bool)
     for entry in entries:
         inside_P[entry.start : entry.stop] = True
-    assert not moved_MP[:, ~inside_P].any()
-    found_MU = by_unit(sick.bias(before_MP), sick.layer)
-    moved_MU = moved_MP[:, sick.layer.weight.start : sick.layer.weight.stop].unflatten(1, (units, -1))
-    assert torch.equal(moved_MU.all(2), moved_MU.any(2))
-    for found_U, moved_U in zip(found_MU, moved_MU.all(2), strict=True):
-        assert moved_U.sum() == round(share * units)
+    assert torch.equal(after_MP[:, ~inside_P], before_MP[:, ~inside_P])
+    return tuple(  # type: ignore[return-value]
+        torch.cat([w_MP[:, e.start : e.stop].unflatten(1, (layer.units, -1)) for e in entries], 2)
+        for w_MP in (before_MP, after_MP)
+    )
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["convolution", "dense"])
+def test_units_that_are_reset_are_those_that_the_gradient_is_largest_at(number: int, sick: Sick) -> None:
+    layer, share = chain(sick.layout)[number], 0.25
+    before_MUR, after_MUR = reset(sick, layer, "reset-units", share)
+    moved_MUR = before_MUR != after_MUR
+    assert torch.equal(moved_MUR.all(2), moved_MUR.any(2))
+    for found_U, moved_U in zip(by_unit(sick.bias(sick.weight_MP[:4]), layer), moved_MUR.all(2), strict=True):
+        assert moved_U.sum() == round(share * layer.units)
         assert found_U[moved_U].min() >= found_U[~moved_U].max()
 
 
-def test_a_layer_that_is_reset_is_drawn_as_torch_begins(sick: Sick) -> None:
-    layer, after_MP = sick.layer, sick.after("reset-layer", sick.weight_MP, 1.0, 1)
-    fan_in = layer.weight.shape[1]
-    drawn = after_MP[:, layer.weight.start : layer.weight.stop]
-    assert drawn.abs().max() <= fan_in**-0.5
-    begun = torch.nn.Linear(fan_in, 4096).weight.detach()
-    assert float(drawn.std()) == pytest.approx(float(begun.std()), rel=0.03)
+@pytest.mark.parametrize("number", [1, 2], ids=["convolution", "dense"])
+def test_a_layer_that_is_reset_is_drawn_as_torch_begins(number: int, sick: Sick) -> None:
+    layer = chain(sick.layout)[number]
+    _, after_MUR = reset(sick, layer, "reset-layer")
+    fan_in = after_MUR.shape[2] - 1
+    assert fan_in**-0.5 * 0.95 < after_MUR.abs().max() <= fan_in**-0.5
+    assert after_MUR[..., -1].abs().max() > fan_in**-0.5 * 0.7  # the bias
 
 
 def test_fine_tuning_is_adam_on_that_layer_alone(sick: Sick) -> None:
@@ -110,31 +134,28 @@ def test_fine_tuning_is_adam_on_that_layer_alone(sick: Sick) -> None:
 
 
 def test_chance_in_a_repair_comes_from_its_seed(sick: Sick) -> None:
-    for way in ("random", "reset-layer"):
-        first, again, other = (sick.after(way, sick.weight_MP[:2], 0.01, 1, seed) for seed in (0, 0, 1))
+    control = WAYS["gradient"].control
+    assert control
+    for steps in (WAYS["reset-layer"].steps, control):
+        first, again, other = (next(steps(sick.case(seed), sick.weight_MP[:2], 0.01)) for seed in (0, 0, 1))
         assert torch.equal(first, again)
         assert not torch.equal(first, other)
 
 
-def test_ways_that_learn_from_digits_and_controls_say_so(sick: Sick) -> None:
-    def used(way: str) -> set[str]:
-        asked = set[str]()
+def test_ways_that_learn_from_digits_say_so(sick: Sick) -> None:
+    for way in WAYS.values():
+        asked = list[int]()
 
-        def asks(what: str, weight_MP: Tensor) -> Tensor:
-            asked.add(what)
+        def digits(weight_MP: Tensor, step: int, asked: list[int] = asked) -> Tensor:
+            asked.append(step)
             return torch.ones_like(weight_MP)
 
-        case = sick.case()._replace(bias=lambda w: asks("bias", w), digits=lambda w, step: asks("digits", w))
-        next(WAYS[way].steps(case, sick.weight_MP[:2], 0.1))
-        return asked
-
-    for name, way in WAYS.items():
-        assert ("digits" in used(name)) == (LEARNS in way.kind)
-        if CONTROL in way.kind:
-            assert "bias" not in used(name)
+        list(islice(way.steps(sick.case()._replace(digits=digits), sick.weight_MP[:2], 0.1), 3))
+        assert asked == (list(range(3)) if way.learns else [])
 
 
 def test_an_unknown_way_is_one_sentence() -> None:
     assert names(("all", "fgsm")) == tuple(WAYS)
+    assert names(("fgsm", "dropout")) == ("dropout", "fgsm")
     with pytest.raises(ValueError, match=r"^Unknown way of repair 'magic'; choose from reset-layer, .*, or all\.$"):
         names(("magic",))

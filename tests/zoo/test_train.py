@@ -19,7 +19,14 @@ from biasray.zoo.train import Trained, initial, order, train
 from tests.zoo.members import DIGITS, member
 
 CPU = torch.device("cpu")
-NETWORKS = ["mlp", "digit-cnn", "digit-cnn-wide", "cnn", "cnn-bn"]  # plain, dropout, both, group norm, batch norm
+NETWORKS = [
+    "mlp",
+    "mlp-dim",
+    "digit-cnn",
+    "digit-cnn-wide",
+    "cnn",
+    "cnn-bn",
+]  # plain twice, dropout twice, group norm, batch norm
 torch.set_num_threads(1)
 
 
