@@ -9,7 +9,7 @@ For each class t of a batch, with s = sigmoid(D(x))_y and p = the classifier's p
     classifier: L_C = mean_B (1 + s) CE(f(x), y),   with 1 - s for s in classes where g- < g+
 
 In each step the discoverer learns first, from a batch of its own, then the classifier from another; the one that does not
-learn is in evaluation mode. eps = 1e-6. Departures: none known.
+learn is in evaluation mode. eps = 1e-6. Departure: in the authors' code the classifier comes first in each step.
 Axes: B example, T class, K class, C H W channel and pixel.
 """
 
