@@ -16,7 +16,6 @@ from pipelines.cli import parse
 from pipelines.repair import Config, main, possible
 from tests.weights.planted import SHAPE, rows
 
-
 FEW = ["reset-units", "dropout", "fgsm-published", "fine-tune"]  # ways that cost little
 
 
