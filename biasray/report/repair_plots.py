@@ -10,15 +10,17 @@ from matplotlib.figure import Figure
 from biasray.report.plots import STYLE, colour, svg
 from biasray.report.repair_rows import METRICS, Found, pair
 from biasray.report.results import Row
+from biasray.weights.repair import WAYS
 
 FAR = 0.1  # of accuracy
 
 
 def near(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
-    """Ways that lose so little accuracy that they fit one plot, and the others."""
+    """Ways whose changes are small enough for one plot, without those that learn from digits; and the others."""
     ways = list(dict.fromkeys(r["method"] for r in rows))
     lost = {way: both[0]["value"] for way in ways if (both := pair(rows, way, "accuracy", "change"))}
-    return [way for way in ways if lost[way] > -FAR], [way for way in ways if lost[way] <= -FAR]
+    close = [way for way in ways if lost[way] > -FAR and not WAYS[way].learns]
+    return close, [way for way in ways if way not in close]
 
 
 def trade(rows: Sequence[Row], ways: Sequence[str]) -> str:

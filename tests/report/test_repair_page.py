@@ -117,5 +117,5 @@ def test_the_page_is_drawn(where: dict[str, Any] | None, tmp_path: Path) -> None
     assert (seen["broken"], seen["flat"]) == (0, 0)
     assert seen["wide"] <= 0
     assert ("The largest share of what moves it lies in head.weight" in seen["text"]) == (where is not None)
-    assert "Left out, since more than 10 points of accuracy are lost: reset-layer." in seen["text"]
+    assert "or lose more than 10 points of accuracy: reset-layer, fine-tune." in seen["text"]
     assert html.count("value clear") == 6
