@@ -119,8 +119,7 @@ def main(config: Config) -> str:
 
 def refuse_unlike(zoo: str) -> None:
     """Raise ValueError for a zoo of a network whose units cannot change places."""
-    network = storage.read_json(store.layout_file(zoo, opened(zoo).index["network"].iloc[0]))
-    chain.check(network["network"], tuple(network["shape"]), network["outputs"])
+    chain.check(*store.architecture(zoo, opened(zoo).index["network"].iloc[0]))
 
 
 def asked(config: Config, parts: Parts, layout: Layout) -> list[Reading]:

@@ -9,7 +9,6 @@ from biasray.data.dataset import DataSet
 from biasray.engine.detect import opened
 from biasray.engine.repair import WHERE, Treatment, file, repair_all
 from biasray.experiment import Scale
-from biasray.networks import Shape
 from biasray.report import repair_page, repair_rows
 from biasray.weights import detectors
 from biasray.weights.neural import Neural
@@ -102,7 +101,7 @@ def tried(way: str) -> list[Any]:
 
 def possible(given: tuple[str, ...], zoo: str) -> tuple[str, ...]:
     """The ways asked for; raises ValueError for dropout in networks that have none, and leaves it out of 'all'."""
-    ways, about = names(given), layout_of(zoo)
+    ways, about = names(given), store.architecture(zoo, opened(zoo).index["network"].iloc[0])
     if drops(*about):
         return ways
     if lost := [way for way in ways if WAYS[way].drops and way in given]:
@@ -113,12 +112,6 @@ def possible(given: tuple[str, ...], zoo: str) -> tuple[str, ...]:
     return kept
 
 
-def layout_of(zoo: str) -> tuple[str, Shape, int]:
-    """Network, shape and outputs of a zoo's members."""
-    network = storage.read_json(store.layout_file(zoo, opened(zoo).index["network"].iloc[0]))
-    return network["network"], tuple(network["shape"]), network["outputs"]
-
-
 def digits(config: Config, zoo: str) -> DataSet:
     """The images that the zoo was made from; raises ValueError for a zoo of other things, and for other images."""
     index = opened(zoo).index
@@ -127,7 +120,7 @@ def digits(config: Config, zoo: str) -> DataSet:
             f"{config.zoo} holds no digit models that this project trained; only those can be repaired and tested."
         )
     refuse_unlike(zoo)
-    check(layout_of(zoo)[0], opened(zoo).layout)
+    check(index["network"].iloc[0], opened(zoo).layout)
     name = config.data or store.Zoo(zoo).about.get("data")
     if name is None:
         raise ValueError(f"{config.zoo} does not say which digits it was made from: give --data.")

@@ -71,7 +71,7 @@ class _Job(NamedTuple):
 
     def __call__(self, board: Any) -> None:
         ward = admit(self.treatment, self.zoo, self.shared)
-        found = located(ward, self.treatment.seed) if self.way == WHERE else repaired(WAYS[self.way], ward)
+        found = located(ward) if self.way == WHERE else repaired(WAYS[self.way], ward)
         storage.write_json(self.file, found)
         board.tell.remote(self.number, 1, 1, 0)
 
@@ -84,7 +84,5 @@ def admit(treatment: Treatment, zoo: str, shared: Shared) -> Ward:
     detector = detectors.known(treatment.detector)(layout, treatment.seed)
     assert isinstance(detector, Neural)
     detector.fit(weight_MP[others].float().numpy(), levels(index)[others])
-    network = storage.read_json(store.layout_file(zoo, index["network"].iloc[0]))
-    about = network["network"], tuple(network["shape"]), network["outputs"]
     models = Models(index.iloc[sick].reset_index(drop=True), weight_MP[sick].float(), layout)
-    return Ward(models, detector, *about, shared.open(), treatment.seed)
+    return Ward(models, detector, *store.architecture(zoo, index["network"].iloc[0]), shared.open(), treatment.seed)

@@ -72,8 +72,8 @@ def _rows(fields: Mapping[str, Any], network: str, sides: Sequence[Any], table: 
             continue  # nothing was found that could be right or wrong
         row = {**fields, "metric": metric, "group": network, "value": float(value_S.mean())}
         row |= {"n": int(sum(n_S[0] for n_S in n.values())), "seeds": len(sides)}
-        drawn_R = percentile(found_R[metric].mean(1))
-        over_examples = Interval(min(drawn_R.low, row["value"]), max(drawn_R.high, row["value"]))
+        middle = percentile(found_R[metric].mean(1))
+        over_examples = Interval(min(middle.low, row["value"]), max(middle.high, row["value"]))
         for kind, interval in (("examples", over_examples), ("seeds", over_seeds(value_S))):
             out.append({**row, "interval": kind, **bounds(interval, within=True)})
     return out

@@ -177,11 +177,11 @@ class Ward:
         return predict
 
 
-def located(ward: Ward, seed: int) -> dict[str, Any]:
+def located(ward: Ward) -> dict[str, Any]:
     """Where the detector finds the bias of the members, and how well it reads them at all: a JSON object."""
     code_M, grad_MP = levels(ward.index), ward.bias(ward.weight_MP)
-    lost = permutation_importance(ward.detector, ward.weight_MP, code_M, ward.layout, seed)
-    moved_MP = shuffled(ward.weight_MP, ward.layout, key(seed, "control"))
+    lost = permutation_importance(ward.detector, ward.weight_MP, code_M, ward.layout, ward.seed)
+    moved_MP = shuffled(ward.weight_MP, ward.layout, key(ward.seed, "control"))
     return {
         "layers": [
             {

@@ -42,6 +42,12 @@ def layout_file(folder: str, network: str) -> str:
     return storage.join(folder, "layouts", layout_name(network))
 
 
+def architecture(folder: str, network: str) -> tuple[str, Shape, int]:
+    """Name, shape of the images and outputs of a network that the zoo has members of: what `networks.build` takes."""
+    about = storage.read_json(layout_file(folder, network))
+    return about["network"], tuple(about["shape"]), about["outputs"]
+
+
 def layout_name(network: str) -> str:
     return f"{network.replace(':', '-')}.json"
 
@@ -224,8 +230,7 @@ class Zoo:
 
     def network(self, name: str) -> Network:
         """One member as a torch module in eval mode."""
-        about = storage.read_json(layout_file(self.folder, self._rows([name])["network"].iloc[0]))
-        network = networks.build(about["network"], tuple(about["shape"]), about["outputs"])
+        network = networks.build(*architecture(self.folder, self._rows([name])["network"].iloc[0]))
         network.load_state_dict(self.state_dict(name), strict=False)  # a count of batches is no weight
         return network.eval()
 

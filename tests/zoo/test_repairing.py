@@ -170,7 +170,7 @@ def test_the_layer_that_alone_tells_the_level_is_located() -> None:
     layer = chain(at)[1]
     weight_MP[:, layer.weight.start : layer.weight.stop] *= 1 + code_M[:, None]
     ward = admit(weight_MP, members, epochs=60)
-    found = located(ward, 0)
+    found = located(ward)
     assert found["found"] == layer.weight.name
     assert found["right"] > 45
     share = {each["name"]: each["share"]["value"] for each in found["layers"]}
