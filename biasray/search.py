@@ -4,6 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal, NamedTuple, final
 
 from biasray import methods, space, storage
@@ -104,13 +105,40 @@ def ranked(searched: Search, found: Sequence[Tried]) -> list[Tried]:
     )
 
 
-def best(searched: Search, found: Sequence[Tried]) -> Tried:
-    """The trial with the highest score among those that were trained to their end; raises ValueError where there is none."""
+def best(searched: Search, found: Sequence[Tried], number: int) -> list[Settings]:
+    """The settings with the highest scores, at most so many, of trials that were trained to their end.
+
+    Raises ValueError where there is none.
+    """
     whole = [t for t in ranked(searched, found) if not t.failure and len(t.scores) == searched.base.epochs]
     if not whole:
         failures = [t.failure for t in found if t.failure]
         raise ValueError(f"No trial was trained to its end: {failures[0] if failures else 'run the same command again.'}")
-    return whole[0]
+    return [t.settings for t in whole[:number]]
+
+
+class Finalist(NamedTuple):
+    """A setting that was trained again with other seeds."""
+
+    settings: Settings
+    scores: list[float]  # by seed
+
+
+def judged(searched: Search, settings: Sequence[Settings], folders: Sequence[str]) -> list[Finalist]:
+    """The settings by their mean score over folders of trials, one of each seed, the best first.
+
+    Those that could not be trained with one of the seeds are left out; raises ValueError where all are.
+    """
+    found, failure = [], ""
+    for chosen in settings:
+        tried = [read(storage.join(folder, storage.fingerprint(chosen))) for folder in folders]
+        whole = [t for t in tried if t and not t.failure and len(t.scores) == searched.base.epochs]
+        failure = next((t.failure for t in tried if t and t.failure), failure)
+        if len(whole) == len(folders):
+            found.append(Finalist(chosen, [searched.final(t.scores) for t in whole]))
+    if not found:
+        raise ValueError(f"No finalist could be trained with all of {len(folders)} other seeds: {failure}")
+    return sorted(found, key=lambda finalist: fmean(finalist.scores), reverse=True)
 
 
 def all_tried(folder: str) -> list[Tried]:

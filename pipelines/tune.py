@@ -14,7 +14,7 @@ from biasray.engine.cells import run_cells
 from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, resolved
 from biasray.report import results, tuning
 from biasray.report.results import Row
-from biasray.search import INFORMED, Goal, Search, Tried, Way
+from biasray.search import INFORMED, Finalist, Goal, Search, Settings, Tried, Way
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
@@ -29,8 +29,9 @@ FILES = ("report.html", "results.json", BEST)
 class Config:
     """Search a debiasing method's settings within the ranges that it declares.
 
-    Every trial is judged on validation; then the best setting and the defaults are trained with seeds of their own and
-    tested once. Leaves best.json, which `pipelines.debias --settings` takes. The same command again goes on where it stopped.
+    Every trial is judged on validation, the best once more with other seeds; then the winner and the defaults are
+    trained with seeds of their own and tested once. Leaves best.json, which `pipelines.debias --settings` takes. The same
+    command again goes on where it stopped.
     """
 
     task: Task = Task()
@@ -45,10 +46,13 @@ class Config:
     its bias labels are read; worst-class or accuracy, on validation as biased as training and without its bias labels."""
     trials: int = 50
     """Settings to try; a larger number later goes on from there."""
+    finalists: int = 5
+    """Best trials that are trained again, each with as many other seeds as --seeds; the highest mean wins, since the best of
+    many trials may owe it to its seed. 1: the best trial wins as it is."""
     seed: int = 100
-    """Of the search: all trials share it."""
+    """Of the search: all trials share it; finalists have those that follow."""
     seeds: int | None = None
-    """Trainings of the best setting and of the defaults at the end, with seeds 0, 1, ... Default: from the scale."""
+    """Trainings of the winner and of the defaults at the end, with seeds 0, 1, ... Default: from the scale."""
     scale: Scale = "laptop"
     """Fills what is left open, as in pipelines.debias."""
     out: str | None = None
@@ -59,8 +63,6 @@ class Config:
 
 def main(config: Config) -> str:
     """Search, and test what was found; returns the folder of the results."""
-    from biasray.engine.search import run_search  # imports Ray Tune and Optuna, which takes seconds
-
     refuse_relative("--out", config.out)
     if config.task.data not in data.built_in():
         refuse_relative("--data", config.task.data)
@@ -76,15 +78,15 @@ def main(config: Config) -> str:
     records = start(config.tracking, f"tune {config.method} on {dataset.name}", fingerprint, flat(dataclasses.asdict(config)))
     print(plan(searched, config.trials, name))
     trials, scratch = storage.join(out, "trials"), storage.join(out, "ray")
-    with Progress("trials") as progress:
-        lost = run_search(searched, config.trials, dataset, trials, config.compute, scratch, progress)
-    if lost:
+    try:
+        found = attempt("trials", searched, config.trials, dataset, trials, config.compute, scratch)
+        finalists = finals(searched, config.finalists, seeds, found, dataset, out, config.compute)
+    except ValueError:
         if records:
             print(records.close({}, out, ["config.json"], failed=True))
-        raise ValueError(f"{len(lost)} trials were lost and nothing is tested: {lost[0]} The same command tries them again.")
-    found = search.all_tried(trials)
-    winner = search.best(searched, found)
-    ends = zip(ENDS, (searched.base, searched.trial(winner.settings)), strict=True)
+        raise
+    winner = finalists[0].settings
+    ends = zip(ENDS, (searched.base, searched.trial(winner)), strict=True)
     places = [(f"{end}-{seed}", dataclasses.replace(e, seed=seed)) for end, e in ends for seed in range(seeds)]
     folders = [storage.join(out, "final", f"{name}-{e.fingerprint()}") for name, e in places]  # of these settings
     cells = [e for _, e in places]
@@ -94,8 +96,8 @@ def main(config: Config) -> str:
         if records:
             print(records.close({}, out, ["config.json"], failed=True))
         raise ValueError("\n".join([*failed.values(), "So nothing is tested; the same command tries again."]))
-    rows = conclude(out, searched, found, cells, folders, dataset)
-    print(tuning.text(rows, winner.settings))
+    rows = conclude(out, searched, found, finalists, cells, folders, dataset)
+    print(tuning.text(rows, winner))
     print(f"\n{name}/report.html and results.json hold the rest. To use it: --settings {name}/{BEST}")
     if records:
         for tried in found:
@@ -114,7 +116,7 @@ def asked(config: Config, dataset: DataSet, device: torch.device) -> tuple[Searc
     seeds = SCALES[config.scale].seeds if config.seeds is None else config.seeds
     if config.compute.workers > 1:
         raise ValueError("--workers: a trial has one worker; many trials are what a search shares out, so leave it out.")
-    for option, number in (("--seeds", seeds), ("--trials", config.trials)):
+    for option, number in (("--seeds", seeds), ("--trials", config.trials), ("--finalists", config.finalists)):
         if number < 1:
             raise ValueError(f"{option} must be at least 1, not {number}.")
     if config.seed < seeds:
@@ -126,10 +128,45 @@ def asked(config: Config, dataset: DataSet, device: torch.device) -> tuple[Searc
     return Search(base, config.search, config.objective), seeds
 
 
+def finals(
+    searched: Search, number: int, seeds: int, found: Sequence[Tried], dataset: DataSet, out: str, compute: Compute
+) -> list[Finalist]:
+    """The best of the trials, the one that wins first: by its mean over so many seeds of their own, where there are several."""
+    settings = search.best(searched, found, number)
+    if len(settings) == 1:
+        return [Finalist(settings[0], [])]
+    folders = []
+    for seed in range(searched.base.seed + 1, searched.base.seed + 1 + seeds):
+        again = Search(dataclasses.replace(searched.base, seed=seed), "random", searched.objective)
+        folders.append(storage.join(out, "finalists", str(seed)))
+        attempt(f"finalists, seed {seed}", again, settings, dataset, folders[-1], compute, storage.join(out, "ray"))
+    return search.judged(searched, settings, folders)
+
+
+def attempt(
+    parts: str,
+    searched: Search,
+    trials: int | Sequence[Settings],
+    dataset: DataSet,
+    folder: str,
+    compute: Compute,
+    scratch: str,
+) -> list[Tried]:
+    """Try so many settings, or these; returns all that the folder then holds, and raises ValueError where one was lost."""
+    from biasray.engine.search import run_search  # imports Ray Tune and Optuna, which takes seconds
+
+    with Progress(parts) as progress:
+        lost = run_search(searched, trials, dataset, folder, compute, scratch, progress)
+    if lost:
+        raise ValueError(f"{len(lost)} trials were lost and nothing is tested: {lost[0]} The same command tries them again.")
+    return search.all_tried(folder)
+
+
 def conclude(
     out: str,
     searched: Search,
     found: Sequence[Tried],
+    finalists: Sequence[Finalist],
     cells: Sequence[Experiment],
     folders: Sequence[str],
     dataset: DataSet,
@@ -164,9 +201,10 @@ def conclude(
         if t.scores or t.failure
     ]
     storage.write_json(storage.join(out, BEST), {base.method: cells[-1].settings})
-    storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows, "trials": trials})
+    judged = [f._asdict() for f in finalists]
+    storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows, "trials": trials, "finalists": judged})
     how = {"way": searched.way, "objective": searched.objective}
-    html = tuning.render(rows, dataclasses.asdict(base), space.ranges(searched.kind), trials, how, told)
+    html = tuning.render(rows, dataclasses.asdict(base), space.ranges(searched.kind), trials, judged, how, told)
     storage.write(storage.join(out, "report.html"), html.encode())
     return rows
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from biasray import methods, search, space
+from biasray import methods, search, space, storage
 from biasray.search import Search, Tried
 from tests.engine.cells import make
 
@@ -68,13 +68,27 @@ def test_the_best_is_the_best_of_those_trained_to_their_end() -> None:
         Tried({"q": 0.3}, [0.1, 0.2, 0.7], ended=True),
         Tried({"q": 0.4}, [0.1, 0.2, 0.8], failure="It is not finite.", ended=True),
     ]
-    assert search.best(SEARCHED, found).settings == {"q": 0.3}
+    assert search.best(SEARCHED, found, 1) == [{"q": 0.3}]
+    assert search.best(SEARCHED, found, 5) == [{"q": 0.3}, {"q": 0.2}]
     assert [t.settings["q"] for t in search.ranked(SEARCHED, found)] == [0.3, 0.2, 0.1, 0.4]
 
 
 def test_where_nothing_was_trained_to_its_end_the_cause_is_told() -> None:
     with pytest.raises(ValueError, match="No trial was trained to its end: It is not finite"):
-        search.best(SEARCHED, [Tried({"q": 0.4}, [], failure="It is not finite.", ended=True)])
+        search.best(SEARCHED, [Tried({"q": 0.4}, [], failure="It is not finite.", ended=True)], 1)
+
+
+def test_the_winner_has_the_best_mean_over_seeds_of_those_that_all_seeds_could_train(tmp_path: Path) -> None:
+    scores = {"lucky": ([0.9], [0.1]), "even": ([0.6], [0.6]), "broken": ([0.95], [])}
+    folders = [str(tmp_path / "101"), str(tmp_path / "102")]
+    for name, by_seed in scores.items():
+        for folder, score in zip(folders, by_seed, strict=True):
+            tried = Tried({"q": name}, [0.0, 0.0, *score], None if score else "It is not finite.", ended=True)
+            search.write(storage.join(folder, storage.fingerprint({"q": name})), tried)
+    settings = [{"q": name} for name in scores]
+    assert search.judged(SEARCHED, settings, folders) == [({"q": "even"}, [0.6, 0.6]), ({"q": "lucky"}, [0.9, 0.1])]
+    with pytest.raises(ValueError, match="No finalist could be trained with all of 2 other seeds: It is not finite"):
+        search.judged(SEARCHED, [{"q": "broken"}], folders)
 
 
 def test_a_trial_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ BEST = 3  # ASHA goes on with a third of the trials at each rung
 
 def run_search(
     searched: Search,
-    trials: int,
+    trials: int | Sequence[Settings],
     dataset: DataSet,
     folder: str,
     compute: Compute,
@@ -45,36 +45,40 @@ def run_search(
     told: Callable[[Status], None] = lambda status: None,
     save_seconds: float = 30.0,
 ) -> list[str]:
-    """Try so many settings, counted those that `folder` holds already; returns a sentence for each trial that was lost.
+    """Try so many settings, counted those that `folder` holds already, or just these; returns a sentence for each lost trial.
 
     Those are tried again when this is called again. A trial that cannot be trained ends, and says why in its own file.
     """
-    ended = [tried for tried in search.all_tried(folder) if tried.ended]
-    if len(ended) >= trials:
+    ended = {storage.fingerprint(tried.settings) for tried in search.all_tried(folder) if tried.ended}
+    if isinstance(trials, int):
+        drawn = searched.drawn(trials) if searched.way != "optuna" else []
+    else:
+        drawn, trials = list(trials), len(trials)
+    there = sum(storage.fingerprint(settings) in ended for settings in drawn) if drawn else len(ended)
+    if there >= trials:
         return []
     cluster.connect()
     each, threads = needs(compute)
     cluster.refuse_too_much(1, each)
     shared, on = share(dataset, scratch), "cuda" if "GPU" in each else "cpu"
-    drawn = searched.drawn(trials) if searched.way != "optuna" else []
-    parameters = {"searched": searched, "drawn": drawn, "folder": folder, "shared": shared, "on": on, "threads": threads}
-    parameters["save_seconds"] = save_seconds
-    if searched.way == "optuna":
+    parameters: dict[str, Any] = {"searched": searched, "drawn": drawn, "folder": folder, "shared": shared}
+    parameters |= {"on": on, "threads": threads, "save_seconds": save_seconds}
+    if drawn:
+        grid = {"number": tune.grid_search(list(range(trials)))}
+        how = TuneConfig(
+            scheduler=_asha(searched) if searched.way == "asha" else None, reuse_actors=True, metric="score", mode="max"
+        )
+    else:
         grid = dict[str, Any]()
         how = TuneConfig(
             search_alg=_optuna(searched, folder),
-            num_samples=trials - len(ended),
+            num_samples=trials - there,
             max_concurrent_trials=max(1, cluster.room(each)),  # or it would propose all before it has seen any
             reuse_actors=True,
             metric="score",
             mode="max",
         )
-    else:
-        grid = {"number": tune.grid_search(list(range(trials)))}
-        how = TuneConfig(
-            scheduler=_asha(searched) if searched.way == "asha" else None, reuse_actors=True, metric="score", mode="max"
-        )
-    watch = _Watch(trials, searched.base.epochs, drawn, folder, told)
+    watch = _Watch(trials, there, searched.base.epochs, drawn, folder, told)
     return [said for result in fit(Trial, parameters, each, grid, how, scratch, watch) if (said := sentence(result))]
 
 
@@ -204,10 +208,12 @@ class Trial(tune.Trainable):
 class _Watch(Callback):
     """Marks trials as begun and ended, and tells how far they are."""
 
-    def __init__(self, trials: int, epochs: int, drawn: list[Settings], folder: str, told: Callable[[Status], None]) -> None:
+    def __init__(
+        self, trials: int, there: int, epochs: int, drawn: list[Settings], folder: str, told: Callable[[Status], None]
+    ) -> None:
         self.trials, self.epochs, self.drawn, self.folder, self.told = trials, epochs, drawn, folder, told
         self.running: dict[str, int] = {}
-        self.ended, self.failed = sum(tried.ended for tried in search.all_tried(folder)), 0
+        self.ended, self.failed = there, 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune saves its callbacks for a restore that we never ask for, and a terminal cannot be saved."""

@@ -74,12 +74,14 @@ def render(
     base: Mapping[str, Any],
     ranges: Mapping[str, Range],
     trials: Sequence[Trial],
+    finalists: Sequence[Mapping[str, Any]],
     told: Mapping[str, str],
     about: Mapping[str, Any],
 ) -> str:
     """HTML from the rows, the experiment that all trials vary, the ranges of its settings, and all trials, the best first.
 
-    `told` says by which `way` settings were chosen, for which `objective`.
+    `finalists` have settings and scores by seed, the winner first, scores empty where it had no rival; `told` says by which
+    `way` settings were chosen, for which `objective`.
     """
     trained = [t for t in trials if t["score"] is not None]
     environment = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
@@ -92,7 +94,8 @@ def render(
         verdict=verdict(found),
         seeds=found[0]["seeds"],
         informed=base["task"]["validation"] == "balanced",
-        plot=Markup(scatter(trained, base, ranges)),
+        plot=Markup(scatter(trained, finalists[0]["settings"], base, ranges)),
+        finalists=[_finalist(f, trained) for f in finalists if f["scores"]],
         names=list(ranges),
         ranked=[(t["settings"], f"{100 * t['score']:.1f}", t["epochs"]) for t in trained[:SHOWN]],
         number=len(trials),
@@ -101,10 +104,19 @@ def render(
     )
 
 
-def scatter(trials: Sequence[Trial], base: Mapping[str, Any], ranges: Mapping[str, Range]) -> str:
+def _finalist(finalist: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[Mapping[str, Any], str, str]:
+    """Settings of a finalist, its score in the search, and over the other seeds."""
+    first = next(t["score"] for t in trials if t["settings"] == finalist["settings"])
+    mean, interval = float(np.mean(finalist["scores"])), over_seeds(np.array(finalist["scores"]))
+    span = headline.span({"value": mean, **bounds(interval, within=True)})
+    return finalist["settings"], f"{100 * first:.1f}", f"{100 * mean:.1f} ({span})"
+
+
+def scatter(trials: Sequence[Trial], winner: Mapping[str, Any], base: Mapping[str, Any], ranges: Mapping[str, Range]) -> str:
     """The score of each trial against each setting, the best first; those that were stopped early are pale."""
     across = min(len(ranges), ACROSS)
     down = -(-len(ranges) // across)
+    score = next(t["score"] for t in trials if t["settings"] == winner)
     with mpl.rc_context(plots.STYLE):
         figure = Figure(figsize=(2.7 * across, 2.4 * down), layout="constrained")
         panels = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
@@ -113,7 +125,7 @@ def scatter(trials: Sequence[Trial], base: Mapping[str, Any], ranges: Mapping[st
                 here = [t for t in trials if (t["epochs"] == base["epochs"]) == whole]
                 x, y = [t["settings"][name] for t in here], [100 * t["score"] for t in here]
                 axes.plot(x, y, "o", ms=4, color=plots.COLOURS[0], alpha=0.7 if whole else 0.2)
-            axes.plot(trials[0]["settings"][name], 100 * trials[0]["score"], "*", ms=11, color=plots.COLOURS[1])
+            axes.plot(winner[name], 100 * score, "*", ms=11, color=plots.COLOURS[1])
             if base["settings"][name] is not None:
                 axes.axvline(base["settings"][name], color="#888888", lw=1, ls="--")
             axes.set_xscale("log" if r.log else "linear")

@@ -17,6 +17,7 @@ def config(out: Path, **fields: object) -> tune.Config:
         "compute": Compute(threads=1),
         "trials": 2,
         "objective": "group-average",
+        "finalists": 1,
         "seeds": 2,
         "out": str(out),
         "tracking": f"sqlite:///{out}.db",
@@ -72,9 +73,33 @@ def test_a_search_leaves_a_setting_that_debias_takes_and_tests_it_once_beside_th
         tune.main(config(out, objective="accuracy"))
 
 
+@pytest.mark.usefixtures("local_ray")
+def test_the_best_trials_are_judged_again_with_other_seeds_and_the_best_of_these_wins(tmp_path: Path) -> None:
+    out = tmp_path / "search"
+    tune.main(config(out, finalists=2, seeds=1, tracking="none"))
+    trials = [json.loads(p.read_text()) for p in out.glob("trials/*/trial.json")]
+    again = {p.parent.name: json.loads(p.read_text()) for p in out.glob("finalists/101/*/trial.json")}
+    assert len(again) == 2
+    assert all(storage.fingerprint(t["settings"]) in again for t in trials)
+    assert all(again[storage.fingerprint(t["settings"])]["scores"] != t["scores"] for t in trials)  # another seed
+    lucky = {**trials[0], "settings": {"q": 0.5, "alpha": 0.6}, "scores": [0.99] * 6}
+    unlucky = {**lucky, "scores": [0.01] * 6}
+    for folder, trial in (("trials", lucky), ("finalists/101", unlucky)):
+        place = out / folder / storage.fingerprint(lucky["settings"])
+        place.mkdir()
+        (place / "trial.json").write_text(json.dumps(trial))
+    tune.main(config(out, finalists=2, seeds=1, tracking="none", trials=3))
+    told = json.loads((out / "results.json").read_text())
+    assert told["trials"][0]["settings"] == lucky["settings"]
+    assert [f["settings"] for f in told["finalists"]][1] == lucky["settings"]
+    assert json.loads((out / "best.json").read_text()) == {"lff": told["finalists"][0]["settings"]}
+    assert "<h2>Finalists</h2>" in (out / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
+        ({"finalists": 0}, "--finalists must be at least 1"),
         ({"method": "erm"}, "erm declares no range"),
         ({"method": "lfg"}, "Unknown method 'lfg'"),
         ({"trials": 0}, "--trials must be at least 1"),

@@ -58,10 +58,20 @@ def test_the_page_shows_trials_and_figures_and_fits_the_window(width: int, tmp_p
     }  # fmt: skip
     about = {"command": "python -m pipelines.tune", "versions": {"torch": "2"}, "hardware": "h", "date": "2026-11-26"}
     told = {"way": "asha", "objective": "worst-group"}
-    html = tuning.render(rows(TUNED_S), base, {"q": Range(0.3, 0.9), "n": Range(1, 60, log=True)}, trials, told, about)
+    finalists = [{"settings": trials[k]["settings"], "scores": [0.6, 0.7 - k / 10]} for k in (1, 0)]
+    ranges = {"q": Range(0.3, 0.9), "n": Range(1, 60, log=True)}
+    html = tuning.render(rows(TUNED_S), base, ranges, trials, finalists, told, about)
     (tmp_path / "report.html").write_text(html)
     seen = look(tmp_path / "report.html", width)
     assert (seen["broken"], seen["flat"]) == (0, 0)
     assert seen["wide"] <= 0
-    for said in ("16 trials by asha", "The loss is not finite.", "The best 12 of 16", "were read to choose", "62.3"):
+    for said in (
+        "16 trials by asha",
+        "The loss is not finite.",
+        "The best 12 of 16",
+        "were read to choose",
+        "62.3",
+        "trained again",
+        "65.0",
+    ):
         assert said in seen["text"]
