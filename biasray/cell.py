@@ -18,7 +18,7 @@ from biasray.bias.task import Prepared, prepare
 from biasray.contract import Labels, Method, Table
 from biasray.data.dataset import DataSet, Images
 from biasray.experiment import Experiment
-from biasray.loop import SCAN, Place, Plan, Tick, epochs
+from biasray.loop import SCAN, Place, Plan, Tick, Trained, epochs
 from biasray.predict import predict
 from biasray.process import forget_peak, peak_memory
 from biasray.random import rng
@@ -52,8 +52,9 @@ def run(
     began = time.monotonic()
     forget_peak()
     prepared = prepare(dataset, experiment.task, experiment.seed)
-    place = Place(folder=folder, world=world, device=device, save_seconds=save_seconds, progress=progress)
-    *_, (method, history) = fit(experiment, dataset, prepared, place)
+    place = Place(folder=folder, since=began, world=world, device=device, save_seconds=save_seconds, progress=progress)
+    *_, (method, history, seconds) = fit(experiment, dataset, prepared, place)
+    trained = time.monotonic()
     method.eval()
     test = resident(dataset, prepared, prepared.tables["test"], device, experiment)
     batch = SCAN * experiment.recipe.batch
@@ -62,8 +63,8 @@ def run(
     result = {
         "experiment": experiment.fingerprint(),
         "history": history,
-        "seconds": time.monotonic() - began,  # since the last start
-        "memory": peak_memory(device),  # bytes, of this worker
+        "seconds": seconds + time.monotonic() - trained,
+        "memory": peak_memory(device),  # bytes, of this worker since its last start
         "ended": time.time(),  # seconds since 1970
         "made": made,
     }
@@ -76,16 +77,18 @@ def run(
     return result
 
 
-def fit(
-    experiment: Experiment, dataset: DataSet, prepared: Prepared, place: Place
-) -> Iterator[tuple[Method, list[dict[str, Any]]]]:
-    """Train an experiment on its prepared tables, without a look at the test split: method and history after each epoch, and
-    once more at the end. Raises ValueError where it cannot be trained."""
+def fit(experiment: Experiment, dataset: DataSet, prepared: Prepared, place: Place) -> Iterator[Trained]:
+    """Train an experiment on its prepared tables, without a look at the test split: how it stands after each epoch, and once
+    more at the end. Raises ValueError where it cannot be trained."""
     told = "bias" in methods.get(experiment.method).needs
     tables: dict[str, Table] = {
         "train": resident(dataset, prepared, prepared.tables["train"], place.device, experiment, bias=told),
         "validation": resident(dataset, prepared, prepared.tables["validation"], place.device, experiment),
     }
+    if experiment.task.validation == "balanced":
+        # Or a method that keeps its own best epoch would see to it that every group is right, which no label told it of.
+        biased = prepare(dataset, dataclasses.replace(experiment.task, validation="biased"), experiment.seed)
+        tables["choice"] = resident(dataset, biased, biased.tables["validation"], place.device, experiment)
     if prepared.aligned:
         tables["exposure"] = resident(dataset, prepared, exposure(prepared, experiment.seed), place.device, experiment)
     plan = Plan(recipe=experiment.recipe, seed=experiment.seed, precision=experiment.precision, select=experiment.select)

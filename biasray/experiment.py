@@ -1,9 +1,11 @@
 """An experiment (what) and compute (where): resolving what is left open, and the hash of what determines a result."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -88,11 +90,13 @@ RESULTS = 2  # raised by hand when the loop, a network or a bias function change
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One cell: one method, trained once. Nothing in it is left open, and all of it is in its hash."""
+    """One cell: one method, trained once. Nothing in it is left open, and all of it but its name is in its hash."""
 
     task: Task
     data_name: str
     data_checksum: str
+    called: str
+    """Name in a comparison: the method's, and the settings in which it differs from another of the same method."""
     method: str
     version: int
     settings: dict[str, Any]
@@ -106,7 +110,7 @@ class Experiment:
     def fingerprint(self) -> str:
         """Of what determines the result: where the data lie is not in it, their checksum is."""
         fields = {**dataclasses.asdict(self), "results": RESULTS}
-        del fields["task"]["data"]
+        del fields["task"]["data"], fields["called"]
         return storage.fingerprint(fields)
 
 
@@ -127,8 +131,8 @@ def resolved(
     kind = methods.get(method)
     rows = int((dataset.examples["split"] == "train").sum()) if task.examples is None else task.examples
     preset = Preset(recipe=Recipe(), epochs=SCALES[scale].epochs_of(rows))
-    if scale == "paper" and dataset.name in kind.own:
-        preset = dataclasses.replace(preset, settings=kind.own[dataset.name].settings)
+    if scale == "paper" and dataset.name in kind.own and kind.own[dataset.name].recipe == preset.recipe:
+        preset = dataclasses.replace(preset, settings=kind.own[dataset.name].settings)  # found with this very optimiser
     if training.preset == "own":
         preset = kind.own.get(dataset.name, kind.own[""])
     given = {name: value for name in ("lr", "batch") if (value := getattr(training, name)) is not None}
@@ -140,6 +144,7 @@ def resolved(
         task=resolve(task, dataset),
         data_name=dataset.name,
         data_checksum=dataset.checksum,
+        called=method,
         method=method,
         version=kind.version,
         settings=dataclasses.asdict(methods.config(method, {**preset.settings, **settings})),
@@ -168,11 +173,35 @@ def fast_precision(network: str, device: torch.device) -> Precision:
     return "bf16" if fast and not network.startswith("mlp") else "float32"
 
 
-def names(given: Sequence[str]) -> tuple[str, ...]:
-    """Method names without repeats, 'all' spelt out: every one that debiases."""
-    chosen = [name for entry in given for name in (methods.debiasing() if entry == "all" else [entry])]
-    for name in chosen:
-        methods.get(name)
-    if not chosen:
+class Variant(NamedTuple):
+    """A method with some of its settings."""
+
+    method: str
+    settings: dict[str, Any]
+
+
+def variants(given: Sequence[str]) -> dict[str, Variant]:
+    """What --methods names, each once, by the name it has in the comparison.
+
+    'all' is every method that debiases, and 'poisoner:p=2,gamma=0' Poisoner with these settings, called 'poisoner p 2 gamma 0'.
+    """
+    found = {}
+    for entry in chain.from_iterable(methods.debiasing() if entry == "all" else [entry] for entry in given):
+        method, _, written = entry.partition(":")
+        pairs = [pair.split("=", 1) for pair in written.split(",")] if written else []
+        if entry.endswith(":") or not all(len(pair) == 2 for pair in pairs):
+            raise ValueError(f"--methods {entry}: write settings as {method}:name=value,name=value.")
+        variant = Variant(method, {name: _value(text) for name, text in pairs})
+        methods.config(*variant)
+        found[" ".join([method, *(f"{name} {text}" for name, text in pairs)])] = variant
+    if not found:
         raise ValueError(f"--methods names none; choose from {', '.join(methods.found())}, or all.")
-    return tuple(dict.fromkeys(chosen))
+    return found
+
+
+def _value(text: str) -> Any:
+    """A number, true, false or null as JSON has them, else a word."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

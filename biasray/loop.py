@@ -42,10 +42,6 @@ class Plan:
     """Which epoch of the last stage is kept: the last one, or the best on validation."""
 
 
-class NotFiniteError(ValueError):
-    """The loss of a training is infinite or not a number: its settings cannot be trained."""
-
-
 class Tick(NamedTuple):
     """Told after each step."""
 
@@ -60,12 +56,22 @@ class Place:
     """Where a training runs and what it leaves there; nothing here changes its result."""
 
     folder: str
+    since: float = field(default_factory=time.monotonic)
+    """When this start of the training began, by time.monotonic."""
     world: World = field(default_factory=Alone)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     save_seconds: float = 30.0
     ahead: bool = False
     """Fetch each batch while the one before it trains: for tables on a disk, or on the host while networks are on a GPU."""
     progress: Callable[[Tick], None] = lambda tick: None
+
+
+class Trained(NamedTuple):
+    """A training as it stands."""
+
+    method: Method
+    history: list[dict[str, Any]]
+    seconds: float  # over all its starts; what was done again after a kill counts once
 
 
 @dataclass
@@ -80,17 +86,16 @@ def train(
     build: Callable[[], Method], tables: Mapping[str, Table], plan: Plan, place: Place
 ) -> tuple[Method, list[dict[str, Any]]]:
     """Train a method to its end and leave it in eval mode: it, and its history. See `epochs`."""
-    *_, (method, history) = epochs(build, tables, plan, place)
-    return method.eval(), history
+    *_, last = epochs(build, tables, plan, place)
+    return last.method.eval(), last.history
 
 
-def epochs(
-    build: Callable[[], Method], tables: Mapping[str, Table], plan: Plan, place: Place
-) -> Iterator[tuple[Method, list[dict[str, Any]]]]:
+def epochs(build: Callable[[], Method], tables: Mapping[str, Table], plan: Plan, place: Place) -> Iterator[Trained]:
     """Train a method epoch by epoch, from the checkpoint in the folder where there is one; whoever stops asking stops it.
 
-    `tables` holds "train", "validation" and whatever else the method's streams name. Yields the method and its history
-    after each epoch, and once more at the end: per epoch the stage, the mean loss of each objective, and validation scores.
+    `tables` holds "train", "validation" and whatever else the method's streams name; a method's own choice of a stage's best
+    epoch is made on "choice" where that is there, else on "validation". Yields what is trained after each epoch, and once more
+    at the end; history tells of each epoch the stage, the mean loss of each objective, and validation scores.
     Where there is a table "exposure", of training examples with their bias labels, history also tells what the method and
     each network that is to learn the bias get wrong of aligned and of conflicting ones.
     Raises ValueError where a loss is not finite or a stream is empty.
@@ -102,9 +107,9 @@ def epochs(
             told = len(run.history)
             run.advance()
             if len(run.history) > told:
-                yield run.method, run.history
+                yield run.trained()
         run.save()
-        yield run.method, run.history
+        yield run.trained()
     finally:
         run.close()
 
@@ -137,14 +142,14 @@ class _Run:
             best = self.stages[-1]._replace(choose=self.method.predict, keep=everything)
             self.stages = (*self.stages[:-1], best)
         assert all(stage.choose for stage in self.stages if stage.patience is not None), "patience with what to judge by?"
-        self.parameters = {name: self.trained(name) for name in networks(self.method)}
+        self.parameters = {name: self.learnt(name) for name in networks(self.method)}
         self.optimisers = {name: plan.recipe.build(p) for name, p in self.parameters.items()}
         self.at = Position()
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
         self.losses: dict[str, Tensor] = {}  # per objective: sum and number in this epoch
         self.sources: dict[str, Source] = {}
-        self.images = 0
+        self.images, self.earlier = 0, 0.0  # seconds of earlier starts, as far as they were saved
         self.saved = time.monotonic()
 
     def born(self, *purpose: object) -> Method:
@@ -154,12 +159,21 @@ class _Run:
             torch.manual_seed(key(self.plan.seed, *purpose))
             return self.build().to(self.device, dtype).to(memory_format=torch.channels_last)
 
-    def trained(self, network: str) -> list[nn.Parameter]:
+    def trained(self) -> Trained:
+        return Trained(self.method, self.history, self.seconds())
+
+    def seconds(self) -> float:
+        return self.earlier + time.monotonic() - self.place.since
+
+    def learnt(self, network: str) -> list[nn.Parameter]:
         return [p for p in self.method.get_submodule(network).parameters() if p.requires_grad]
 
     @property
     def stage(self) -> Stage:
         return self.stages[self.at.stage]
+
+    def told_as(self) -> str:
+        return f"{type(self.method).__name__}'s stage '{self.stage.name}'"
 
     # Checkpoints ----------------------------------------------------------------------------------
 
@@ -172,6 +186,7 @@ class _Run:
         state = {
             "at": vars(self.at),
             "history": self.history,
+            "seconds": self.seconds(),
             "losses": self.losses,
             "best": self.best,
             "method": self.method.state_dict(),
@@ -189,9 +204,9 @@ class _Run:
     def refuse_infinite(self) -> None:
         for name, (total, _) in self.losses.items():
             if not total.isfinite():
-                raise NotFiniteError(
-                    f"The loss of {name} is not finite in stage '{self.stage.name}', epoch {self.at.epoch + 1} of "
-                    f"{type(self.method).__name__}: lower the learning rate and give another --out."
+                raise ValueError(
+                    f"The loss of {name} is not finite in epoch {self.at.epoch + 1} of {self.told_as()}: lower the learning "
+                    "rate and give another --out."
                 )
 
     def restore(self) -> None:
@@ -199,7 +214,7 @@ class _Run:
         if not storage.exists(file):
             return
         state = torch.load(io.BytesIO(storage.read(file)), weights_only=True, map_location=self.device)
-        self.at, self.history = Position(**state["at"]), state["history"]
+        self.at, self.history, self.earlier = Position(**state["at"]), state["history"], state["seconds"]
         self.losses, self.best = state["losses"], state["best"]
         self.method.load_state_dict(state["method"])
         for name, optimiser in self.optimisers.items():
@@ -227,10 +242,10 @@ class _Run:
         batch, seed = self.plan.recipe.batch, (self.plan.seed, self.at.stage)
         # A thread that fetches ahead must not wait for what the GPU still has to do.
         device = torch.device("cpu") if self.place.ahead else self.device
-        self.sources = {
-            name: Source(self.tables[stream.table], stream, batch, self.world, (*seed, name), device, self.place.ahead)
-            for name, stream in self.stage.streams.items()
-        }
+        self.sources = {}
+        for name, stream in self.stage.streams.items():
+            named, table = f"Stream '{name}' of {self.told_as()}", self.tables[stream.table]
+            self.sources[name] = Source(named, table, stream, batch, self.world, (*seed, name), device, self.place.ahead)
 
     def enter(self) -> None:
         self.open()
@@ -334,7 +349,7 @@ class _Run:
         if stage.choose == self.method.predict:
             score = scores["worst_group" if self.plan.select == "worst-group" else "accuracy"]
         else:
-            score = float(accuracy(self.validate(stage.choose)))
+            score = float(accuracy(self.validate(stage.choose, "choice" if "choice" in self.tables else "validation")))
         if score > self.best.get("score", -math.inf):
             kept = {name: self.method.get_submodule(name).state_dict() for name in stage.keep}
             weights = {name: {k: v.clone() for k, v in state.items()} for name, state in kept.items()}
@@ -365,8 +380,8 @@ class _Run:
         seen = self.predicted(predictor, "exposure")
         return sides(seen.logits_NK, seen.target_N, seen.bias_N)
 
-    def validate(self, predictor: Predict) -> Counts:
-        seen = self.predicted(predictor, "validation")
+    def validate(self, predictor: Predict, table: str = "validation") -> Counts:
+        seen = self.predicted(predictor, table)
         classes, biases = seen.logits_NK.shape[1], int(seen.bias_N.max()) + 1
         return count(seen.target_N.numpy(), seen.bias_N.numpy(), seen.logits_NK.argmax(1).numpy(), classes, biases)
 

@@ -24,9 +24,18 @@ class Source:
     """
 
     def __init__(
-        self, table: Table, stream: Stream, batch: int, world: World, seed: tuple[Any, ...], device: torch.device, ahead: bool
+        self,
+        named: str,
+        table: Table,
+        stream: Stream,
+        batch: int,
+        world: World,
+        seed: tuple[Any, ...],
+        device: torch.device,
+        ahead: bool,
     ) -> None:
-        self.table, self.stream, self.size, self.world, self.seed = table, stream, batch * stream.times, world, seed
+        self.named, self.table, self.stream, self.size = named, table, stream, batch * stream.times
+        self.world, self.seed = world, seed
         self.device = device
         self.pool = ThreadPoolExecutor(1) if ahead else None
         self.waiting: Future[Batch] | None = None
@@ -49,7 +58,7 @@ class Source:
         random = generator(*self.seed, self.cycle)
         rows = self.stream.rows(random) if self.stream.rows else torch.randperm(len(self.table), generator=random)
         if not len(rows):
-            raise ValueError(f"Stream {self.seed[-1]!r} has no example to train on; see how the stage before it chose them.")
+            raise ValueError(f"{self.named} has no example to train on; see how the stage before it chose them.")
         self.rows = rows.to(self.device)
 
     def next(self) -> Batch:

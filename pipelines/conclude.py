@@ -33,10 +33,10 @@ class Comparison:
 
     @property
     def folders(self) -> list[str]:
-        return [storage.join(self.folder, "cells", f"{e.method}-{e.seed}") for e in self.cells]
+        return [storage.join(self.folder, "cells", f"{e.called.replace(' ', '-')}-{e.seed}") for e in self.cells]
 
     def named(self, e: Experiment) -> str:
-        return f"{e.method}, seed {e.seed}" + f", {self.level}" * self.one_of_several
+        return f"{e.called}, seed {e.seed}" + f", {self.level}" * self.one_of_several
 
 
 def conclude(part: Comparison, dataset: DataSet, lost: Set[str]) -> list[Row]:
@@ -45,20 +45,20 @@ def conclude(part: Comparison, dataset: DataSet, lost: Set[str]) -> list[Row]:
     `lost` are folders of cells that failed. Returns the rows.
     """
     pairs = list(zip(part.cells, part.folders, strict=True))
-    failed = {e.method for e, folder in pairs if folder in lost}
-    whole = [(e, folder) for e, folder in pairs if e.method not in failed]
+    failed = {e.called for e, folder in pairs if folder in lost}
+    whole = [(e, folder) for e, folder in pairs if e.called not in failed]
     if not whole:
         return []
     prepared, first = part.prepared, whole[0][0]
     done = [storage.read_json(storage.join(folder, cell.DONE)) for _, folder in whole]
     found, exposed = [], list[Row]()
-    for method in dict.fromkeys(e.method for e, _ in whole):
-        mine = [(e, folder, d) for (e, folder), d in zip(whole, done, strict=True) if e.method == method]
+    for called in dict.fromkeys(e.called for e, _ in whole):
+        mine = [(e, folder, d) for (e, folder), d in zip(whole, done, strict=True) if e.called == called]
         setting = ", ".join(f"{k}={v}" for k, v in mine[0][0].settings.items())
         predictions = [cell.predictions(folder) for _, folder, _ in mine]
-        one = results.outcome(method, setting, predictions, prepared.cells("train"), [d["seconds"] for *_, d in mine])
+        one = results.outcome(called, setting, predictions, prepared.cells("train"), [d["seconds"] for *_, d in mine])
         found.append(one)
-        shared = {"data": first.data_name, "method": method, "setting": setting, "seconds": one.seconds}
+        shared = {"data": first.data_name, "method": called, "setting": setting, "seconds": one.seconds}
         exposed += discovery.rows(shared, [d["history"] for *_, d in mine], one.train_TB)
     rows = results.rows(first.data_name, found, prepared.targets, prepared.biases, prepared.aligned) + exposed
     rows = [{**row, "agreement": first.task.agreement} for row in rows]
@@ -67,7 +67,7 @@ def conclude(part: Comparison, dataset: DataSet, lost: Set[str]) -> list[Row]:
     pictures = cell.examples(dataset, prepared, thumbnails.EACH)
     fields = [dataclasses.asdict(e) for e, _ in whole]
     html = page.render(rows, fields, done, prepared, pictures, dataset.set_aside, sorted(failed), told)
-    column = published.column(first.data_name, dataclasses.asdict(first.task))
+    column = published.column(first.data_name, dataclasses.asdict(first.task), prepared.share)
     paper = published.figures(column) if column else {}
     storage.write(storage.join(part.folder, "report.html"), html.encode())
     print(f"{part.level}\n" * part.one_of_several + f"{headline.text(rows, paper)}\n")

@@ -12,7 +12,7 @@ from biasray.bias.task import Prepared, Question, Task, prepare
 from biasray.data.dataset import DataSet
 from biasray.engine import cluster
 from biasray.engine.cells import run_cells
-from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, names, resolved
+from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, resolved, variants
 from biasray.report.results import Row
 from pipelines.cli import run
 from pipelines.conclude import FILES, Comparison, conclude, overview
@@ -38,7 +38,8 @@ class Config:
     training: Training = Training()
     compute: Compute = Compute()
     methods: tuple[str, ...] = ("erm", "group-dro", "lff", "jtt")
-    """Methods to compare, or all. 'oracle' is told the bias and shows what could be found of it."""
+    """Methods to compare, or all; poisoner:p=2,gamma=0 is one with other settings. 'oracle' is told the bias and shows what
+    could be found of it."""
     settings: str | None = None
     """Fields of the methods' Configs as JSON, such as '{"jtt": {"copies": 20}}', or the name of a file with it."""
     seeds: int | None = None
@@ -109,17 +110,19 @@ def experiments(config: Config, dataset: DataSet, device: Any) -> list[Experimen
     seeds = SCALES[config.scale].seeds if config.seeds is None else config.seeds
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}.")
-    chosen = names(config.methods)
+    chosen = variants(config.methods)
     given = read_settings(config.settings)
     for name in given:
-        if name not in chosen:
+        if name not in {method for method, _ in chosen.values()}:
             raise ValueError(f"--settings has fields for '{name}', which is not among --methods.")
-    return [
-        resolved(task, config.training, dataset, method, given.get(method, {}), config.scale, seed, device)
-        for task in [Task(**vars(config.task), agreement=agreement) for agreement in levels(config)]
-        for method in chosen
-        for seed in range(config.seed, config.seed + seeds)
-    ]
+    cells = []
+    for task in [Task(**vars(config.task), agreement=agreement) for agreement in levels(config)]:
+        for called, (method, settings) in chosen.items():
+            settings = {**given.get(method, {}), **settings}
+            for seed in range(config.seed, config.seed + seeds):
+                made = resolved(task, config.training, dataset, method, settings, config.scale, seed, device)
+                cells.append(dataclasses.replace(made, called=called))
+    return cells
 
 
 def at_each_level(cells: Sequence[Experiment], dataset: DataSet, out: str) -> list[Comparison]:
@@ -128,7 +131,7 @@ def at_each_level(cells: Sequence[Experiment], dataset: DataSet, out: str) -> li
     parts = []
     for agreement in agreements:
         mine = [e for e in cells if e.task.agreement == agreement]
-        by_seed = {e.seed: prepare(dataset, e.task, e.seed) for e in mine if e.method == mine[0].method}
+        by_seed = {e.seed: prepare(dataset, e.task, e.seed) for e in mine if e.called == mine[0].called}
         refuse_reference(mine, by_seed[mine[0].seed])
         folder = out if len(agreements) == 1 else storage.join(out, f"agreement-{agreement}")
         parts.append(Comparison(folder, mine, by_seed[mine[0].seed], len(agreements) > 1))
@@ -174,10 +177,10 @@ def plan(parts: Sequence[Comparison], dataset: DataSet, out: str) -> str:
         lines.append(f"{part.level}: {sizes} examples")
     first = cells[0]
     lines.append(f"network {first.network}, {first.precision}, seeds {sorted({e.seed for e in cells})}, keep {first.select}")
-    for e in (next(e for e in cells if e.method == method) for method in dict.fromkeys(e.method for e in cells)):
+    for e in {e.called: e for e in cells}.values():
         fields = ", ".join(f"{k} {v}" for k, v in e.settings.items()) or "no settings of its own"
         rate = f"{e.epochs} epochs, {e.recipe.optimiser} {e.recipe.lr:g}, batch {e.recipe.batch}"
-        lines.append(f"{e.method}: {fields}; {rate}")
+        lines.append(f"{e.called}: {fields}; {rate}")
     return "\n".join([*lines, f"out: {out}\n"])
 
 

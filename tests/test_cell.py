@@ -1,5 +1,7 @@
+import dataclasses
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from biasray import cell, data, methods
 from biasray.bias.task import Task, prepare
 from biasray.contract import Batch, Scan, Stage
 from biasray.experiment import Experiment, Training, resolved
-from biasray.loop import Tick
+from biasray.loop import Place, Tick
 from biasray.metrics.exposure import sides
 from biasray.resident import Resident
 
@@ -47,6 +49,35 @@ def test_a_cell_killed_anywhere_ends_with_the_same_files(method: str, kill_at: i
     for file in ("predictions.parquet", "network.safetensors", "network.json"):
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert not (tmp_path / "killed/state.pt").exists()
+
+
+def test_seconds_count_over_all_starts(tmp_path: Path) -> None:
+    ticks = list[Tick]()
+
+    def interrupted(tick: Tick) -> None:
+        ticks.append(tick)
+        time.sleep(0.2)
+        if len(ticks) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cell.run(experiment("erm"), data.load("digits"), str(tmp_path), CPU, interrupted, save_seconds=0)
+    began = time.monotonic()
+    done = cell.run(experiment("erm"), data.load("digits"), str(tmp_path), CPU)
+    assert done["seconds"] > time.monotonic() - began + 0.5  # four of the five steps were saved
+
+
+def test_a_method_chooses_its_epochs_on_validation_as_biased_as_training_even_where_it_is_judged_on_balanced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits, mine = data.load("digits"), experiment("bias-ensemble")
+    mine = dataclasses.replace(mine, task=dataclasses.replace(mine.task, validation="balanced"))
+    seen: dict[str, Resident] = {}
+    monkeypatch.setattr(cell, "epochs", lambda build, tables, plan, place: seen.update(tables) or iter(()))
+    list(cell.fit(mine, digits, prepare(digits, mine.task, mine.seed), Place(folder=str(tmp_path))))
+    aligned = {name: float((seen[name].target_N == seen[name].bias_N).double().mean()) for name in ("choice", "validation")}
+    assert aligned["choice"] == pytest.approx(0.9, abs=0.03)
+    assert aligned["validation"] < 0.3
 
 
 def test_a_finished_cell_is_read_and_not_trained_again(tmp_path: Path) -> None:

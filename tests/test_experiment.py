@@ -5,7 +5,7 @@ import torch
 
 from biasray import data, methods, networks
 from biasray.bias.task import Task
-from biasray.experiment import SCALES, Compute, Experiment, Scaled, Training, names, resolved
+from biasray.experiment import SCALES, Compute, Experiment, Scaled, Training, resolved, variants
 
 CPU = torch.device("cpu")
 TASK = Task(data="digits", agreement=0.9)
@@ -87,10 +87,30 @@ def test_bad_training_options_are_refused_with_what_to_do(training: Training, sa
 
 
 def test_method_names_are_checked_and_all_is_every_method_that_debiases() -> None:
-    assert names(["all"]) == tuple(methods.debiasing())
-    assert names(["lff", "erm", "lff"]) == ("lff", "erm")
+    assert list(variants(["all"])) == methods.debiasing()
+    assert variants(["lff", "erm", "lff"]) == {"lff": ("lff", {}), "erm": ("erm", {})}
     with pytest.raises(ValueError, match=r"Unknown method 'magic'; choose from .*erm, "):
-        names(["erm", "magic"])
+        variants(["erm", "magic"])
+
+
+def test_a_method_may_be_compared_with_itself_under_other_settings() -> None:
+    found = variants(["poisoner", "poisoner:p=2,reweight=false"])
+    assert found == {"poisoner": ("poisoner", {}), "poisoner p 2 reweight false": ("poisoner", {"p": 2, "reweight": False})}
+    for entry in ("poisoner:", "poisoner:p", "poisoner:p=2,gamma"):
+        with pytest.raises(ValueError, match=f"--methods {entry}: write settings as poisoner:name=value,name=value."):
+            variants([entry])
+    with pytest.raises(ValueError, match="poisoner has no setting 'q'; it has: p, "):
+        variants(["poisoner:q=1"])
+    with pytest.raises(ValueError, match="Setting 'p' of poisoner cannot be 'two'"):
+        variants(["poisoner:p=two"])
+
+
+def test_only_settings_found_with_the_same_optimiser_go_with_a_data_set_under_scale_paper() -> None:
+    waterbirds = dataclasses.replace(data.load("digits"), name="waterbirds")
+    made = resolved(TASK, Training(), waterbirds, "jtt", {}, "paper", 0, torch.device("cpu"))
+    assert made.settings == {"identify": None, "copies": None}  # 60 and 100 are for SGD at 1e-5
+    own = resolved(TASK, Training(preset="own"), waterbirds, "jtt", {}, "paper", 0, torch.device("cpu"))
+    assert (own.settings, own.recipe.lr) == ({"identify": 60, "copies": 100}, 1e-5)
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

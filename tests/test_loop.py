@@ -65,18 +65,25 @@ class Probe(Method):
         return nn.functional.one_hot(torch.where(rank_B < limit_2[bias_B], target_B, 1 - target_B), 2).float()
 
 
-def peek() -> Resident:
-    """Twenty examples, ten of each bias, whose pixels tell target, rank within the bias group, and bias."""
-    rank_N, bias_N = np.tile(np.arange(10), 2), np.repeat([0, 1], 10)
+def peek(biases: tuple[int, ...] = (0, 1)) -> Resident:
+    """Ten examples of each bias, whose pixels tell target, rank within the bias group, and bias."""
+    rank_N, bias_N = np.tile(np.arange(10), len(biases)), np.repeat(biases, 10)
     image = np.stack([rank_N % 2, rank_N, bias_N], 1)[:, None, None, :].repeat(2, 1).repeat(2, 2)
     return Resident(image.astype(np.uint8), rank_N % 2, bias_N, 2)
 
 
 def probe(
-    folder: Path, stages: Stages, recipe: Recipe = SGD, select: Any = "last", place: dict[str, Any] | None = None, **more: Any
+    folder: Path,
+    stages: Stages,
+    recipe: Recipe = SGD,
+    select: Any = "last",
+    place: dict[str, Any] | None = None,
+    extra: dict[str, Table] | None = None,
+    **more: Any,
 ) -> tuple[Probe, list[dict[str, Any]]]:
     plan = Plan(recipe=recipe, seed=1, precision="float64", select=select)
     of: dict[str, Table] = {"train": training.table(50, 0, torch.float64), "validation": peek(), "test": Forbidden()}
+    of |= extra or {}
     method, history = train(
         lambda: Probe(stages, **more), of, plan, Place(folder=str(folder), **{"save_seconds": 1e9, **(place or {})})
     )
@@ -188,6 +195,18 @@ def test_a_stage_restores_its_best_epoch_before_the_next_stage(tmp_path: Path) -
     assert method.network.weight.item() == -0.5 * 4 * (2 + 1)
 
 
+@pytest.mark.parametrize(("choice", "best"), [({}, 2), ({"choice": (1,)}, 1)])
+def test_a_stages_own_choice_is_made_on_a_table_for_it_where_there_is_one(
+    tmp_path: Path, choice: dict[str, tuple[int, ...]], best: int
+) -> None:
+    def stages(m: Probe) -> tuple[Stage, ...]:
+        first = Stage("first", m.step, 4, after_epoch=m.older, choose=lambda x: m.predict(x), keep=("network",))
+        return (first, Stage("fit", m.step, 1))
+
+    method, _ = probe(tmp_path, stages, right=RIGHT, extra={name: peek(biases) for name, biases in choice.items()})
+    assert int(method.network.get_buffer("age")) == best
+
+
 @pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (9, 4)])
 def test_patience_ends_a_stage(tmp_path: Path, patience: int, epochs: int) -> None:
     _, history = probe(tmp_path, lambda m: fit(4, choose=m.predict, patience=patience)(m), right=RIGHT)
@@ -205,7 +224,7 @@ def test_history_holds_stage_epoch_losses_and_scores(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_is_one_sentence_and_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^The loss of network is not finite in stage 'fit', epoch 2 of Probe: ") as error:
+    with pytest.raises(ValueError, match=r"^The loss of network is not finite in epoch 2 of Probe's stage 'fit': ") as error:
         probe(tmp_path, fit(3), spoil=7, place={"save_seconds": 0.0})
     assert "\n" not in str(error.value)
     state = torch.load(tmp_path / "state.pt", weights_only=True)
@@ -214,14 +233,14 @@ def test_a_loss_that_is_not_finite_is_one_sentence_and_leaves_the_last_good_chec
 
 
 def test_a_loss_that_is_not_finite_is_seen_at_the_end_of_an_epoch_at_the_latest(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="epoch 1 of Probe"):
+    with pytest.raises(ValueError, match="epoch 1 of Probe's stage 'fit'"):
         probe(tmp_path, fit(3), spoil=2)
     assert not (tmp_path / "state.pt").exists()
 
 
 def test_a_stream_without_rows_is_one_sentence(tmp_path: Path) -> None:
     empty = Stream(rows=lambda _: torch.empty(0, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"^Stream 'train' has no example to train on; ") as error:
+    with pytest.raises(ValueError, match=r"^Stream 'train' of Probe's stage 'fit' has no example to train on; ") as error:
         probe(tmp_path, fit(1, streams={"train": empty}))
     assert "\n" not in str(error.value)
 

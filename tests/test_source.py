@@ -41,7 +41,7 @@ class Half(World):
 
 
 def source(stream: Stream = Stream(), world: World | None = None, ahead: bool = False, seed: int = 0, n: int = 11) -> Source:
-    return Source(Rows(n), stream, 4, world or Alone(), (seed, "train"), CPU, ahead)
+    return Source("Stream 'train' of Probe's stage 'fit'", Rows(n), stream, 4, world or Alone(), (seed, "train"), CPU, ahead)
 
 
 def take(of: Source, n: int) -> list[tuple[list[int], list[int]]]:
@@ -109,9 +109,9 @@ def test_workers_parts_together_are_the_batch_with_its_keys() -> None:
 
 
 def test_no_rows_are_refused_in_one_sentence() -> None:
-    with pytest.raises(ValueError, match="Stream 'train' has no example to train on"):
+    with pytest.raises(ValueError, match="Stream 'train' of Probe's stage 'fit' has no example to train on"):
         source(Stream(rows=lambda _: torch.empty(0, dtype=torch.long))).next()
-    with pytest.raises(ValueError, match="Stream 'train' has no example to train on"):
+    with pytest.raises(ValueError, match="Stream 'train' of Probe's stage 'fit' has no example to train on"):
         source(n=0).next()
 
 

@@ -64,6 +64,12 @@ class Prepared:
         """(targets, biases) examples of each group."""
         return cells(self.tables[split], len(self.targets), len(self.biases))
 
+    @property
+    def share(self) -> float | None:
+        """Of the training examples those whose bias goes with their target; None where no bias value is said to."""
+        table = self.tables["train"]
+        return float((table["target"] == table["bias"]).mean()) if self.aligned else None
+
 
 def resolve(task: Task, dataset: DataSet) -> Task:
     """The task with nothing left to default but what means 'all'."""

@@ -26,7 +26,7 @@ from biasray.engine.fan_out import fit, sentence
 from biasray.engine.sweep import needs
 from biasray.engine.work import Shared, share
 from biasray.experiment import Compute
-from biasray.loop import NotFiniteError, Place
+from biasray.loop import Place
 from biasray.process import settle
 from biasray.random import key
 from biasray.search import Search, Settings, Tried
@@ -170,7 +170,7 @@ class Trial(tune.Trainable):
                 over = self.advance()
                 if self.searched.way == "asha" or time.monotonic() - began > SECONDS:
                     break
-        except NotFiniteError as error:
+        except ValueError as error:  # the same again if it were tried again
             self.tried = self.tried._replace(failure=str(error), at=time.time())
             search.write(self.folder, self.tried)
         if self.tried.failure:
@@ -199,9 +199,9 @@ class Trial(tune.Trainable):
         experiment, dataset = self.searched.trial(self.tried.settings), self.shared.open()
         prepared = prepare(dataset, experiment.task, experiment.seed)
         place = Place(folder=self.folder, device=self.device, save_seconds=self.save_seconds)
-        for method, history in cell.fit(experiment, dataset, prepared, place):
-            last = method.stages()[-1].name
-            yield [self.searched.score(epoch) for epoch in history if epoch["stage"] == last]
+        for trained in cell.fit(experiment, dataset, prepared, place):
+            last = trained.method.stages()[-1].name
+            yield [self.searched.score(epoch) for epoch in trained.history if epoch["stage"] == last]
 
 
 @final

@@ -49,6 +49,7 @@ class Config:
 
 @final
 class BiasEnsemble(Method):
+    version = 2
     own = {
         "": Preset(recipe=Recipe(lr=1e-4, batch=64), epochs=100),
         **dict.fromkeys(("mnist", "cmnist"), Preset(recipe=Recipe(lr=1e-2, batch=256), epochs=100)),

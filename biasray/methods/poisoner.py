@@ -12,7 +12,8 @@ Zhang, Wang, Hu, Duan, Zheng, Huai, Han, Sang: Poisoning for Debiasing, MM 2024.
 
 Departures, where the paper is silent: the first stage has as many epochs as the second; lambda is 1.25, the middle of
 'between 1 and 1.5'; an example alone with its label in a batch has d = 0 and is not poisoned; k = 1 in a batch that lacks
-either kind, and its means carry no gradient. Batches are balanced by the labels as poisoned when their epoch begins.
+either kind, and its means carry no gradient. Batches are balanced by the labels as poisoned when their epoch begins, with
+rows drawn with replacement, so that J(i) may hold copies of i.
 Axes: B example, N row of the training table, D feature, C H W channel and pixel.
 """
 

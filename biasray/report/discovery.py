@@ -17,6 +17,7 @@ from biasray.metrics.interval import Interval, over_seeds, percentile
 from biasray.random import rng
 from biasray.report.results import RESAMPLES, Row, bounds
 
+PRECISION = "precision of what is found"
 EARLY = 2  # epochs after which the paper stops ERM and GCE
 History = Sequence[Mapping[str, Any]]
 
@@ -26,10 +27,13 @@ def networks(history: History) -> list[str]:
     return list(dict.fromkeys(name for epoch in history for name in epoch.get("exposed", {})))
 
 
-def errors(history: History, network: str) -> dict[str, list[float]]:
-    """Error rate on either side by epoch of a network that is to learn the bias; NaN for a side without examples."""
+def curves(history: History, network: str, train_TB: NDArray[np.int64]) -> dict[str, list[float]]:
+    """By epoch of a network that is to learn the bias: its error rate on either side, and the precision of what it finds
+    conflicting in a table of these groups; NaN for a side without examples, and where nothing was found."""
     each = [epoch["exposed"][network] for epoch in history if network in epoch.get("exposed", {})]
-    return {side: [_rate(e[side]) for e in each] for side in SIDES}
+    rate = {side: np.array([_rate(e[side]) for e in each]) for side in SIDES}
+    precision = figures(rate, _sizes(train_TB))["conflicting_precision"]
+    return {**{f"error rate, {side}": rate[side].tolist() for side in SIDES}, PRECISION: precision.tolist()}
 
 
 def losses(history: History) -> dict[str, list[float]]:
@@ -43,8 +47,7 @@ def rows(fields: Mapping[str, Any], histories: Sequence[History], train_TB: NDAr
 
     `train_TB` are the sizes of the groups that it was trained on, bias value k going with target k.
     """
-    n_aligned = int(np.trace(train_TB))
-    table = {"aligned": n_aligned, "conflicting": int(train_TB.sum()) - n_aligned}
+    table = _sizes(train_TB)
     out: list[Row] = []
     for network in networks(histories[0]):
         judged = [[e["exposed"][network] for e in history if network in e.get("exposed", {})] for history in histories]
@@ -55,6 +58,12 @@ def rows(fields: Mapping[str, Any], histories: Sequence[History], train_TB: NDAr
                 {**row, "metric": f"bias_accuracy after epoch {EARLY}"} for row in early if row["metric"] == "bias_accuracy"
             ]
     return out
+
+
+def _sizes(train_TB: NDArray[np.int64]) -> dict[str, int]:
+    """Training examples of either side."""
+    n_aligned = int(np.trace(train_TB))
+    return {"aligned": n_aligned, "conflicting": int(train_TB.sum()) - n_aligned}
 
 
 def _rows(fields: Mapping[str, Any], network: str, sides: Sequence[Any], table: Mapping[str, int]) -> list[Row]:

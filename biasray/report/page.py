@@ -35,11 +35,11 @@ def render(
     Its rows; its cells in order with what each left; the first seed's tables, with `pictures` of each cell (target,
     bias) of training; files that the import set aside; methods that failed, of which it has no rows.
     """
-    names, first, task = list(dict.fromkeys(e["method"] for e in cells)), cells[0], cells[0]["task"]
+    names, first, task = list(dict.fromkeys(e["called"] for e in cells)), cells[0], cells[0]["task"]
     groups = [f"{t}, {b}" for t in prepared.targets for b in prepared.biases]
-    history = {m: [d["history"] for e, d in zip(cells, done, strict=True) if e["method"] == m] for m in names}
+    history = {m: [d["history"] for e, d in zip(cells, done, strict=True) if e["called"] == m] for m in names}
     chosen = headline.columns(rows)
-    column = published.column(first["data_name"], task)
+    column = published.column(first["data_name"], task, prepared.share)
     paper = published.figures(column) if column else {}
     small = sorted({r["group"] for r in rows if r["metric"] == "accuracy" and r["n"] < SMALL})
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
@@ -50,7 +50,7 @@ def render(
         columns=[headline.title(c) for c in chosen],
         table=[(m, [(headline.cell(rows, m, c), paper.get((m, c))) for c in chosen]) for m in names],
         paper=column,
-        informed=[m for m in names if "bias" in methods.get(m).needs],
+        informed=list(dict.fromkeys(e["called"] for e in cells if "bias" in methods.get(e["method"]).needs)),
         seeds=rows[0]["seeds"],
         n=f"{len(prepared.tables['test']):,}",
         bias_note="Model bias is the mean over targets of "
@@ -69,7 +69,7 @@ def render(
         validation="has the agreement of training" if task['validation'] == "biased" else "has every group equally often",
         select=SELECT[first['select']],
         exposed=_exposed(rows, paper),
-        exposed_plot=_markup(discovery_plots.errors(history)),
+        exposed_plot=_markup(discovery_plots.found(history, prepared.cells("train"))),
         loss_plot=_markup(discovery_plots.losses(history)),
         biasing=_biasing(task, prepared),
         cells=[(s, list(zip(prepared.targets, prepared.cells(s).tolist(), strict=True))) for s in ("train", "test")],
@@ -177,11 +177,11 @@ def _biasing(task: Fields, prepared: Prepared) -> str:
 
 def _settings(cells: Sequence[Fields], done: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
     out = []
-    seconds_of = {m: [d["seconds"] for c, d in zip(cells, done, strict=True) if c["method"] == m] for m in names}
+    seconds_of = {m: [d["seconds"] for c, d in zip(cells, done, strict=True) if c["called"] == m] for m in names}
     baseline = sum(seconds_of.get(BASELINE, []))
     for m in names:
-        e = next(e for e in cells if e["method"] == m)
-        seconds, memory = seconds_of[m], [d["memory"] for c, d in zip(cells, done, strict=True) if c["method"] == m]
+        e = next(e for e in cells if e["called"] == m)
+        seconds, memory = seconds_of[m], [d["memory"] for c, d in zip(cells, done, strict=True) if c["called"] == m]
         r = e["recipe"]
         extra = f", weight decay {r['weight_decay']:g}" if r["weight_decay"] else ""
         out.append(

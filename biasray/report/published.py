@@ -73,11 +73,14 @@ FACES = {
 }  # fmt: skip
 
 
-def column(data: str, task: Mapping[str, Any]) -> str | None:
-    """Which column of the paper an experiment is to be held against: by data set, attributes and agreement."""
+def column(data: str, task: Mapping[str, Any], share: float | None) -> str | None:
+    """Which column of the paper an experiment is to be held against: by data set, attributes and agreement.
+
+    `share` of the training examples are aligned, which tells the level of digits that came coloured.
+    """
     named = (task["target"], task["bias"])
     if data in ("mnist", "cmnist") and task["palette"] == "nam" and named == ("digit", "colour"):
-        return {0.99: "C-MNIST 1", 0.98: "C-MNIST 2"}.get(task["agreement"])
+        return {0.99: "C-MNIST 1", 0.98: "C-MNIST 2"}.get(round(share or 0, 3))
     if data == "celeba" and named[1] == "Male" and named[0] in FACES and task["agreement"] is None and not task["align"]:
         return f"CelebA, {FACES[named[0]]}"
     return OTHERS.get((data, *named, task["agreement"]))

@@ -98,7 +98,7 @@ def epoch(store: Images | None, ahead: bool) -> Iterator[int]:
     """The sizes of our batches over one epoch in random order."""
     assert store is not None
     table = Resident(store, np.zeros(len(store), np.int64))
-    source = Source(table, Stream(), BATCH, Alone(), (time.time_ns(), "train"), torch.device("cpu"), ahead)
+    source = Source("Images", table, Stream(), BATCH, Alone(), (time.time_ns(), "train"), torch.device("cpu"), ahead)
     while source.cycle < 0 or not source.ended:
         yield len(source.next().image)
     source.close()

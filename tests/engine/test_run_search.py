@@ -17,7 +17,7 @@ from biasray.engine import fan_out
 from biasray.engine.cells import Status
 from biasray.engine.search import run_search
 from biasray.engine.work import LOST
-from biasray.experiment import Compute
+from biasray.experiment import Compute, Experiment
 from biasray.loop import Place
 from biasray.search import Search, Tried
 from tests.engine.cells import DIGITS, kill_a_worker, make
@@ -74,11 +74,30 @@ def test_optuna_goes_on_with_what_it_has_not_proposed_yet(tmp_path: Path) -> Non
     assert first.items() <= found.items()
 
 
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (replace(BASE, epochs=1, recipe=replace(BASE.recipe, lr=1e30)), "is not finite"),
+        (replace(BASE, epochs=1, task=replace(BASE.task, agreement=0.9999)), "leaves no conflicting example"),
+    ],
+)
 @pytest.mark.usefixtures("local_ray")
-def test_a_trial_that_cannot_be_trained_says_why_and_stops_no_other(tmp_path: Path) -> None:
-    broken = replace(BASE, epochs=1, recipe=replace(BASE.recipe, lr=1e30))
+def test_a_trial_that_cannot_be_trained_says_why_and_stops_no_other(broken: Experiment, why: str, tmp_path: Path) -> None:
     found = run(Search(broken, "random", "accuracy"), 2, tmp_path)
-    assert all(tried.ended and "is not finite" in str(tried.failure) for tried in found.values())
+    assert len(found) == 2
+    assert all(tried.ended and why in str(tried.failure) for tried in found.values())
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_settings_that_are_given_are_tried_and_no_others(tmp_path: Path) -> None:
+    searched, given = (
+        Search(replace(BASE, epochs=1), "optuna", "accuracy"),
+        [{"q": 0.4, "alpha": 0.6}, {"q": 0.5, "alpha": 0.7}],
+    )
+    folder, scratch = str(tmp_path / "trials"), str(tmp_path / "ray")
+    for asked in (given[:1], given):
+        assert run_search(searched, asked, DIGITS, folder, Compute(), scratch) == []
+        assert settings(search.all_tried(folder)) == sorted(tuple(each.values()) for each in asked)
 
 
 SCRIPT = """

@@ -1,13 +1,19 @@
 """DebiAN against its equations in numpy."""
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from biasray import methods
-from biasray.contract import Batch, Labels, Method
+from biasray import methods, networks
+from biasray.contract import Batch, Labels, Method, Table
+from biasray.loop import Place, Plan, train
+from biasray.recipe import Recipe
 from tests.methods_by_hand import Floats, cross_entropy, drive, linear, random_batches, softmax, weights
+from tests.training import SIDE, labels, table
 
 LAM, EPS, LR = 0.6, 1e-6, 0.5
 
@@ -56,6 +62,31 @@ def test_both_losses_follow_the_equations_step_by_step() -> None:
     assert flipped
     assert missing
     assert method.training
+
+
+def test_the_two_streams_are_shuffled_each_by_itself(tmp_path: Path) -> None:
+    """With the same order in both, the discoverer would always split just the batch that the classifier learns next."""
+    of, rows = table(48, 0), list[Tensor]()
+    told, fetch = labels({"train": of}), of.fetch
+
+    class Noting(Table):
+        def __len__(self) -> int:
+            return len(of)
+
+        def fetch(self, index_B: Tensor, key_B: Tensor) -> Batch:
+            rows.append(index_B)
+            return fetch(index_B, key_B)
+
+    make = partial(networks.build, "cnn", (3, SIDE, SIDE))
+    train(
+        lambda: methods.build("debian", make, told, {}, 1),
+        {"train": Noting(), "validation": table(20, 2)},
+        Plan(recipe=Recipe(batch=16), seed=0),
+        Place(folder=str(tmp_path)),
+    )
+    discover, classify = torch.cat(rows[::2]), torch.cat(rows[1::2])
+    assert discover.sort().values.tolist() == classify.sort().values.tolist() == list(range(48))
+    assert not torch.equal(discover, classify)
 
 
 def test_the_halves_are_told_apart_in_full_precision_under_autocast() -> None:

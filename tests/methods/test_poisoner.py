@@ -88,13 +88,16 @@ def test_weights_and_inverse_focal_loss_follow_the_equations_and_can_be_switched
     for batch in batches:
         w, c = weights(method, "debiased")
         logits, y = batch.image.flatten(1).numpy() @ w.T + c, batch.target.numpy()
-        loss_B, _ = cross_entropy(logits, y)
+        loss_B, error_BK = cross_entropy(logits, y)
         p_B, a_B = np.take_along_axis(softmax(logits), y[:, None], 1)[:, 0], aligned_N[batch.index].numpy()
         assert a_B.any()
         assert not a_B.all()
         k = ((1 - p_B[~a_B].mean()) / (1 - p_B[a_B].mean())) ** settings.get("gamma", GAMMA)
         group_B = np.where(a_B, 24 / 16, EMPHASIS * 24 / 8) if settings.get("reweight", True) else 1.0
-        assert run(method, "debias", batch) == pytest.approx((group_B * np.where(a_B, k, 1) * loss_B).mean(), rel=1e-6)
+        weight_B = group_B * np.where(a_B, k, 1)
+        assert run(method, "debias", batch) == pytest.approx((weight_B * loss_B).mean(), rel=1e-6)
+        step = LR * (weight_B[:, None] * error_BK).T @ batch.image.flatten(1).numpy() / len(y)  # k is a constant to it
+        np.testing.assert_allclose(weights(method, "debiased")[0], w - step, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("aligned", [True, False])

@@ -125,3 +125,16 @@ def test_world_batch_norm_alone_is_torchs() -> None:
         x = torch.randn(5, 3, 4, 4)
         assert torch.equal(ours(x), theirs(x))
     assert all(torch.equal(a, b) for a, b in zip(ours.buffers(), theirs.buffers(), strict=True))
+
+
+def test_mlp_dim_divides_images_by_255_and_mlp_does_not() -> None:
+    image_BCHW = image(4, 3, 6, 6)
+    plain, dim = networks.build("mlp", (3, 6, 6), 2), networks.build("mlp-dim", (3, 6, 6), 2)
+    linear = [layer for layer in plain.modules() if isinstance(layer, nn.Linear)]
+    for mine, other in zip((m for m in dim.modules() if isinstance(m, nn.Linear)), linear, strict=True):
+        mine.load_state_dict(other.state_dict())
+    x = image_BCHW.flatten(1)
+    for layer in linear[:-1]:
+        x = layer(x).relu()
+    torch.testing.assert_close(plain(image_BCHW), linear[-1](x))
+    torch.testing.assert_close(dim(image_BCHW), plain(image_BCHW / 255))

@@ -34,7 +34,7 @@ def render(
     epochs = [{"stage": "fit", "epoch": e, **told} for e in (1, 2, 3)]
     for m in names:
         rows += discovery.rows({"data": "d", "method": m, "setting": "", "seconds": 1.0}, [epochs] * 2, prepared.cells("train"))
-    cells = [{**fields, "method": m} for m in names]
+    cells = [{**fields, "method": m, "called": m} for m in names]
     pictures = cell.examples(dataset, prepared, thumbnails.EACH)
     about = {"command": "python -m pipelines.debias", "versions": {"torch": "2"}, "hardware": "h", "date": "2026-11-22"}
     html = page.render(

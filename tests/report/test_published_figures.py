@@ -23,7 +23,12 @@ DIGITS = {"target": "digit", "bias": "colour"}
     ],
 )
 def test_ours_stands_only_beside_the_papers_own_task(data: str, task: Task, column: str | None) -> None:
-    assert published.column(data, asdict(task)) == column
+    assert published.column(data, asdict(task), task.agreement) == column
+
+
+def test_digits_that_came_coloured_are_known_by_how_many_are_aligned() -> None:
+    assert published.column("cmnist", asdict(Task(**DIGITS)), 0.98993) == "C-MNIST 1"
+    assert published.column("cmnist", asdict(Task(**DIGITS)), 0.951) is None
 
 
 def test_figures_are_the_papers() -> None:
