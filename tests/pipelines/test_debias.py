@@ -21,6 +21,7 @@ from pipelines.benchmarks import tune as tune_benchmark
 from pipelines.cli import run
 
 ROOT = Path(__file__).parents[2]
+WITH_VARIANT = ("erm", "lff", "lff:q=0.5")
 
 
 def config(out: Path, **fields: object) -> debias.Config:
@@ -53,17 +54,21 @@ class Resources(HTMLParser):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
     out = tmp_path_factory.mktemp("comparison")
-    debias.main(config(out))
+    debias.main(config(out, methods=WITH_VARIANT))
     return out
 
 
 def test_a_comparison_leaves_results_report_and_a_folder_per_cell(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
-    assert {r["method"] for r in results["rows"]} == {"erm", "lff"}
+    assert {r["method"] for r in results["rows"]} == {"erm", "lff", "lff q 0.5"}
+    assert {r["setting"] for r in results["rows"] if r["method"] == "lff q 0.5"} == {"q=0.5, alpha=0.7"}
+    assert ("lff q 0.5", "group_average minus erm") in {(r["method"], r["metric"]) for r in results["rows"]}
     found = {(r["method"], r["group"]) for r in results["rows"] if r["metric"] == "bias_accuracy"}
-    assert found == {("erm", "network"), ("lff", "biased")}
+    assert found == {("erm", "network"), ("lff", "biased"), ("lff q 0.5", "biased")}
     assert {"command", "versions", "hardware", "date"} == set(results["about"])
-    assert sorted(p.name for p in (finished / "cells").iterdir()) == ["erm-0", "erm-1", "lff-0", "lff-1"]
+    assert sorted(p.name for p in (finished / "cells").iterdir()) == [
+        *("erm-0", "erm-1", "lff-0", "lff-1", "lff-q-0.5-0", "lff-q-0.5-1")
+    ]
 
 
 def test_the_report_is_self_contained_and_shows_every_method(finished: Path) -> None:
@@ -95,7 +100,7 @@ def test_several_levels_of_bias_have_a_report_each_and_one_together(tmp_path: Pa
 def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path) -> None:
     before = json.loads((finished / "results.json").read_text())["rows"]
     written = {p: p.stat().st_mtime_ns for p in finished.glob("cells/*/*")}
-    debias.main(config(finished))
+    debias.main(config(finished, methods=WITH_VARIANT))
     assert json.loads((finished / "results.json").read_text())["rows"] == before
     assert {p: p.stat().st_mtime_ns for p in finished.glob("cells/*/*")} == written
 
@@ -103,7 +108,7 @@ def test_running_again_trains_nothing_and_ends_with_the_same_rows(finished: Path
 def test_a_folder_of_another_comparison_is_refused_and_kept(finished: Path) -> None:
     before = (finished / "results.json").read_bytes()
     with pytest.raises(ValueError, match=r"holds another run \(agreement 0.9 there, 0.8 here"):
-        debias.main(config(finished, agreement=(0.8,)))
+        debias.main(config(finished, agreement=(0.8,), methods=WITH_VARIANT))
     with pytest.raises(ValueError, match="of other parts"):
         debias.main(config(finished, seeds=1))
     assert (finished / "results.json").read_bytes() == before
