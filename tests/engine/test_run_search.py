@@ -44,8 +44,8 @@ def test_trials_score_what_the_same_training_does_on_validation_and_no_more_are_
     assert all(tried.ended and not tried.failure for tried in found.values())
     name, tried = next(iter(found.items()))
     prepared = prepare(DIGITS, BASE.task, BASE.seed)
-    *_, (_, history) = cell.fit(searched.trial(tried.settings), DIGITS, prepared, Place(folder=str(tmp_path / "alone")))
-    assert tried.scores == [epoch["group_average"] for epoch in history]
+    *_, trained = cell.fit(searched.trial(tried.settings), DIGITS, prepared, Place(folder=str(tmp_path / "alone")))
+    assert tried.scores == [epoch["group_average"] for epoch in trained.history]
     assert not (tmp_path / "trials" / name / "state.pt").exists()
     before = (tmp_path / "trials" / name / "trial.json").stat().st_mtime_ns
     more = run(searched, 5, tmp_path)
