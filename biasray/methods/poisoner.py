@@ -36,7 +36,7 @@ from biasray.world import part
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    p: Annotated[float, Range(2, 20)] = 5.0
+    p: Annotated[float, Range(1, 20)] = 5.0
     """Per cent of a batch that are poisoned; 0 makes the biased network plain ERM."""
     emphasis: Annotated[float, Range(1, 1.5)] = 1.25
     """lambda, how much more all conflicting examples count than all aligned ones."""
