@@ -74,7 +74,9 @@ class Config:
 def main(config: Config) -> str:
     """Try detectors on a zoo; returns the folder of the results."""
     refuse_relative("--out", config.out)
-    refuse_relative("--zoo", config.zoo)
+    for option, place in (("--zoo", config.zoo), ("--adapt", config.adapt)):
+        if place is not None:
+            refuse_relative(option, place)
     zoo = storage.absolute(config.zoo)
     other = None if config.adapt is None else storage.absolute(config.adapt)
     index, _, layout = opened(zoo)

@@ -15,7 +15,7 @@ import pytest
 from biasray import data
 from biasray.bias.task import Question
 from biasray.experiment import Compute, Training
-from pipelines import debias, import_data, quickstart, scan, tracking, tune
+from pipelines import debias, detect, import_data, quickstart, scan, tracking, tune
 from pipelines.benchmarks import drawing, engine, fused, importing, loop, reading, zoo
 from pipelines.benchmarks import tune as tune_benchmark
 from pipelines.cli import run
@@ -170,6 +170,7 @@ def test_bad_input_is_refused_before_anything_is_written(fields: dict[str, objec
             "sqlite:///m.db",
             "--tracking sqlite:///m.db: a sub",
         ),
+        (detect.main, detect.Config(zoo="/tmp/z", adapt="runs/wide", out="/tmp/x"), "--adapt runs/wide: a submitted job"),
         (quickstart.main, quickstart.Config(), "No --out: a submitted job"),
         (import_data.main, import_data.Config(name="mnist", source="mnist", out="/tmp/x"), "--source mnist: a submitted job"),
         (import_data.main, import_data.Config(name="mnist", source="/mnist", out="x"), "--out x: a submitted job"),
