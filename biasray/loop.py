@@ -205,7 +205,7 @@ class _Run:
         for name, (total, _) in self.losses.items():
             if not total.isfinite():
                 raise ValueError(
-                    f"The loss of {name} is not finite in epoch {self.at.epoch + 1} of {self.told_as()}: lower the learning "
+                    f"The loss of {name} is not finite in epoch {self.at.epoch + 1} of {self.where()}: lower the learning "
                     "rate and give another --out."
                 )
 
@@ -244,7 +244,7 @@ class _Run:
         device = torch.device("cpu") if self.place.ahead else self.device
         self.sources = {}
         for name, stream in self.stage.streams.items():
-            named, table = f"Stream '{name}' of {self.told_as()}", self.tables[stream.table]
+            named, table = f"Stream '{name}' of {self.where()}", self.tables[stream.table]
             self.sources[name] = Source(named, table, stream, batch, self.world, (*seed, name), device, self.place.ahead)
 
     def enter(self) -> None:
