@@ -172,7 +172,7 @@ class _Run:
     def stage(self) -> Stage:
         return self.stages[self.at.stage]
 
-    def told_as(self) -> str:
+    def where(self) -> str:
         return f"{type(self.method).__name__}'s stage '{self.stage.name}'"
 
     # Checkpoints ----------------------------------------------------------------------------------
