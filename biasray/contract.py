@@ -103,3 +103,14 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def predict(self, image_BCHW: Tensor) -> Tensor:
         """(B, classes) logits of the debiased model."""
+
+
+def networks(method: Method) -> list[str]:
+    """Names of the submodules that are trained; of a wrapped method its own networks, by dotted names."""
+    found: list[str] = []
+    for name, child in method.named_children():
+        if isinstance(child, Method):
+            found += [f"{name}.{inner}" for inner in networks(child)]
+        elif any(p.requires_grad for p in child.parameters()):
+            found.append(name)
+    return found

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from biasray import storage
-from biasray.contract import Batch, Draw, Method, Objective, Predict, Stage, Table
+from biasray.contract import Batch, Draw, Method, Objective, Predict, Stage, Table, networks
 from biasray.metrics.counts import Counts, count
 from biasray.metrics.exposure import Sides, sides
 from biasray.metrics.groups import accuracy, group_average, worst_class, worst_group
@@ -112,17 +112,6 @@ def epochs(build: Callable[[], Method], tables: Mapping[str, Table], plan: Plan,
         yield run.trained()
     finally:
         run.close()
-
-
-def networks(method: Method) -> list[str]:
-    """Names of the submodules that are trained; of a wrapped method its own networks, by dotted names."""
-    found: list[str] = []
-    for name, child in method.named_children():
-        if isinstance(child, Method):
-            found += [f"{name}.{inner}" for inner in networks(child)]
-        elif any(p.requires_grad for p in child.parameters()):
-            found.append(name)
-    return found
 
 
 @final

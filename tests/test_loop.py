@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from biasray.contract import Batch, Draw, Labels, Method, Objective, Scan, Stage, Stream, Table
-from biasray.loop import SCORES, Place, Plan, Tick, networks, train
+from biasray.contract import Batch, Draw, Labels, Method, Objective, Scan, Stage, Stream, Table, networks
+from biasray.loop import SCORES, Place, Plan, Tick, train
 from biasray.recipe import Recipe
 from biasray.resident import Resident
 from tests import training
