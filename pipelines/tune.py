@@ -81,21 +81,19 @@ def main(config: Config) -> str:
     try:
         found = attempt("trials", searched, config.trials, dataset, trials, config.compute, scratch)
         finalists = finals(searched, config.finalists, seeds, found, dataset, out, config.compute)
+        winner = finalists[0].settings
+        ends = zip(ENDS, (searched.base, searched.trial(winner)), strict=True)
+        places = [(f"{end}-{seed}", dataclasses.replace(e, seed=seed)) for end, e in ends for seed in range(seeds)]
+        folders = [storage.join(out, "final", f"{name}-{e.fingerprint()}") for name, e in places]  # of these settings
+        cells = [e for _, e in places]
+        with Progress() as progress:
+            failed = run_cells(cells, dataset, folders, config.compute, scratch, progress)
+        if failed:
+            raise ValueError("\n".join([*failed.values(), "So nothing is tested; the same command tries again."]))
     except ValueError:
         if records:
             print(records.close({}, out, ["config.json"], failed=True))
         raise
-    winner = finalists[0].settings
-    ends = zip(ENDS, (searched.base, searched.trial(winner)), strict=True)
-    places = [(f"{end}-{seed}", dataclasses.replace(e, seed=seed)) for end, e in ends for seed in range(seeds)]
-    folders = [storage.join(out, "final", f"{name}-{e.fingerprint()}") for name, e in places]  # of these settings
-    cells = [e for _, e in places]
-    with Progress() as progress:
-        failed = run_cells(cells, dataset, folders, config.compute, scratch, progress)
-    if failed:
-        if records:
-            print(records.close({}, out, ["config.json"], failed=True))
-        raise ValueError("\n".join([*failed.values(), "So nothing is tested; the same command tries again."]))
     rows = conclude(out, searched, found, finalists, cells, folders, dataset)
     print(tuning.text(rows, winner))
     print(f"\n{name}/report.html and results.json hold the rest. To use it: --settings {name}/{BEST}")

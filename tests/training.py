@@ -60,6 +60,20 @@ def tables(rows: int = 51, dtype: torch.dtype = torch.float32, hidden: bool = Fa
     return {"train": table(rows, 9, dtype, hidden), **others}
 
 
+class Noting(Table):
+    """Notes the rows of each fetch."""
+
+    def __init__(self, inner: Table) -> None:
+        self.inner, self.rows = inner, list[Tensor]()
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def fetch(self, index_B: Tensor, key_B: Tensor) -> Batch:
+        self.rows.append(index_B)
+        return self.inner.fetch(index_B, key_B)
+
+
 def labels(of: dict[str, Table], biased: bool = True) -> Labels:
     train_table = of["train"]
     assert isinstance(train_table, Resident)

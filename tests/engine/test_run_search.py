@@ -90,10 +90,8 @@ def test_a_trial_that_cannot_be_trained_says_why_and_stops_no_other(broken: Expe
 
 @pytest.mark.usefixtures("local_ray")
 def test_settings_that_are_given_are_tried_and_no_others(tmp_path: Path) -> None:
-    searched, given = (
-        Search(replace(BASE, epochs=1), "optuna", "accuracy"),
-        [{"q": 0.4, "alpha": 0.6}, {"q": 0.5, "alpha": 0.7}],
-    )
+    searched = Search(replace(BASE, epochs=1), "optuna", "accuracy")
+    given = [{"q": 0.4, "alpha": 0.6}, {"q": 0.5, "alpha": 0.7}]
     folder, scratch = str(tmp_path / "trials"), str(tmp_path / "ray")
     for asked in (given[:1], given):
         assert run_search(searched, asked, DIGITS, folder, Compute(), scratch) == []

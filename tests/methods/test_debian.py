@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from biasray import methods, networks
-from biasray.contract import Batch, Labels, Method, Table
+from biasray.contract import Batch, Labels, Method
 from biasray.loop import Place, Plan, train
 from biasray.recipe import Recipe
 from tests.methods_by_hand import Floats, cross_entropy, drive, linear, random_batches, softmax, weights
-from tests.training import SIDE, labels, table
+from tests.training import SIDE, Noting, labels, table
 
 LAM, EPS, LR = 0.6, 1e-6, 0.5
 
@@ -66,25 +66,16 @@ def test_both_losses_follow_the_equations_step_by_step() -> None:
 
 def test_the_two_streams_are_shuffled_each_by_itself(tmp_path: Path) -> None:
     """With the same order in both, the discoverer would always split just the batch that the classifier learns next."""
-    of, rows = table(48, 0), list[Tensor]()
-    told, fetch = labels({"train": of}), of.fetch
-
-    class Noting(Table):
-        def __len__(self) -> int:
-            return len(of)
-
-        def fetch(self, index_B: Tensor, key_B: Tensor) -> Batch:
-            rows.append(index_B)
-            return fetch(index_B, key_B)
-
+    of = table(48, 0)
+    noting, told = Noting(of), labels({"train": of})
     make = partial(networks.build, "cnn", (3, SIDE, SIDE))
     train(
         lambda: methods.build("debian", make, told, {}, 1),
-        {"train": Noting(), "validation": table(20, 2)},
+        {"train": noting, "validation": table(20, 2)},
         Plan(recipe=Recipe(batch=16), seed=0),
         Place(folder=str(tmp_path)),
     )
-    discover, classify = torch.cat(rows[::2]), torch.cat(rows[1::2])
+    discover, classify = torch.cat(noting.rows[::2]), torch.cat(noting.rows[1::2])
     assert discover.sort().values.tolist() == classify.sort().values.tolist() == list(range(48))
     assert not torch.equal(discover, classify)
 

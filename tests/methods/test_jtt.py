@@ -8,30 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from biasray import methods, networks
-from biasray.contract import Batch, Labels, Method, Table
+from biasray.contract import Labels, Method, Table
 from biasray.loop import Place, Plan, Tick, train
 from biasray.random import generator, key
 from biasray.recipe import Recipe
-from tests.training import CLASSES, SIDE, labels, table
+from tests.training import CLASSES, SIDE, Noting, labels, table
 
 T, LAMBDA, EPOCHS, SEED = 2, 3, 3, 7
 # So much weight decay that either training would end elsewhere without it, as the first did in a public framework.
 RECIPE = Recipe(lr=2e-3, weight_decay=0.3, batch=16, schedule="step", every=1, drop=0.5)
 make = partial(networks.build, "cnn", (3, SIDE, SIDE))
-
-
-class Noting(Table):
-    """Notes the rows of the last fetch."""
-
-    def __init__(self, inner: Table) -> None:
-        self.inner, self.last = inner, torch.empty(0)
-
-    def __len__(self) -> int:
-        return len(self.inner)
-
-    def fetch(self, index_B: Tensor, key_B: Tensor) -> Batch:
-        self.last = index_B
-        return self.inner.fetch(index_B, key_B)
 
 
 def fitted(folder: Path, name: str, epochs: int, train_table: Table, told: Labels) -> tuple[Method, list[list[Tensor]]]:
@@ -40,7 +26,7 @@ def fitted(folder: Path, name: str, epochs: int, train_table: Table, told: Label
     batches: dict[str, list[Tensor]] = {}
 
     def note(tick: Tick) -> None:
-        batches.setdefault(tick.stage, []).append(noting.last)
+        batches.setdefault(tick.stage, []).append(noting.rows[-1])
 
     settings = {"identify": T, "copies": LAMBDA} if name == "jtt" else {}
     method, _ = train(

@@ -1,6 +1,7 @@
 """From a folder as a data set's makers publish it to a training with the paper's network and settings."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,9 +80,8 @@ def imagenet_b(folder: Path) -> Path:
 )
 @pytest.mark.usefixtures("local_ray")
 def test_a_published_folder_is_imported_and_trained_on_as_its_paper_does(
-    write: object, network: str, p: float, tmp_path: Path
+    write: Callable[[Path], Path], network: str, p: float, tmp_path: Path
 ) -> None:
-    assert callable(write)
     name = write.__name__.replace("_", "-")
     data, out = str(tmp_path / "data"), tmp_path / "out"
     source = write(tmp_path / "source")
