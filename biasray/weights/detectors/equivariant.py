@@ -32,17 +32,16 @@ class Block(nn.Module):
 
     def forward(self, weights: list[Tensor], units: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Of each layer (M, U, V, D), and of inputs and each layer's units (M, U, D)."""
+        row, column = [e.mean(2) for e in weights], [e.mean(1) for e in weights]  # (M, U, D), (M, V, D)
         out_weights = []
-        for linear, e_MUVD, (before_MVD, own_MUD) in zip(self.weight, weights, pairwise(units), strict=True):
+        for k, (linear, (before_MVD, own_MUD)) in enumerate(zip(self.weight, pairwise(units), strict=True)):
             assert isinstance(linear, nn.Linear)
             by_weight, by_own, by_column, by_row, by_before = torch.split(linear.weight, WIDTH, 1)
             # One product for each part, and sums that broadcast: the parts side by side would take five times the memory.
-            rows_MUD = own_MUD @ by_own.T + e_MUVD.mean(2) @ by_row.T
-            columns_MVD = before_MVD @ by_before.T + e_MUVD.mean(1) @ by_column.T + linear.bias
-            out_weights.append(nn.functional.gelu(e_MUVD @ by_weight.T + rows_MUD[:, :, None] + columns_MVD[:, None]))
-        nothing = torch.zeros_like
-        into = [nothing(units[0]), *(e.mean(2) for e in weights)]
-        out_of = [*(e.mean(1) for e in weights), nothing(units[-1])]
+            rows_MUD = own_MUD @ by_own.T + row[k] @ by_row.T
+            columns_MVD = before_MVD @ by_before.T + column[k] @ by_column.T + linear.bias
+            out_weights.append(nn.functional.gelu(weights[k] @ by_weight.T + rows_MUD[:, :, None] + columns_MVD[:, None]))
+        into, out_of = [torch.zeros_like(units[0]), *row], [*column, torch.zeros_like(units[-1])]
         out_units = [
             nn.functional.gelu(linear(torch.cat(parts, 2)))
             for linear, parts in zip(self.unit, zip(units, into, out_of, strict=True), strict=True)
