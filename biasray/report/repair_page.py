@@ -72,7 +72,8 @@ def _where(where: Mapping[str, Any], index: pd.DataFrame, levels: int) -> dict[s
         "shuffled": share(where["right_shuffled"]),
         "chance": f"{100 / levels:.0f}",
         "layers": Markup(repair_plots.layers(where)),
-        "units": Markup(repair_plots.units(where)),
+        "filters": Markup(repair_plots.filters(where)),
+        "agreed": f"{(2 / np.pi / where['n']) ** 0.5:.2f}",
         "shared": len(set(index["init"])) == 1,
     }
 

@@ -86,15 +86,27 @@ def layers(where: Mapping[str, Any]) -> str:
         return svg(figure)
 
 
-def units(where: Mapping[str, Any]) -> str:
-    """Mean absolute gradient of what each unit of each layer reads, darkest where it is largest of the layer."""
+def filters(where: Mapping[str, Any]) -> str:
+    """A map of each layer, a row a unit and a column a unit of the layer before: gradient, and agreement of its signs.
+
+    Units, and those of the layer before unless they are the image's channels, stand in the order of their gradient.
+    """
     found = where["layers"]
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(8, 0.5 * len(found) + 0.4), layout="constrained")
-        for axes, layer in zip(figure.subplots(len(found), 1, squeeze=False).flatten(), found, strict=True):
-            unit_U = np.sort(layer["units"])[::-1]
-            axes.imshow(unit_U[None] / max(unit_U[0], np.finfo(float).tiny), aspect="auto", cmap="Blues", vmin=0, vmax=1)
-            axes.set_yticks([])
-            axes.set_xticks([0, len(unit_U) - 1], ["1", str(len(unit_U))], fontsize=7)
-            axes.set_ylabel(layer["name"], rotation=0, ha="right", va="center", fontsize=8)
+        figure = Figure(figsize=(8, 4.6), layout="constrained")
+        panels = figure.subplots(2, len(found), squeeze=False)
+        for k, layer in enumerate(found):
+            gradient_UV, agreement_UV = np.array(layer["gradient"]), np.array(layer["agreement"])
+            row_U = gradient_UV.mean(1).argsort()[::-1]
+            column_V = gradient_UV.mean(0).argsort()[::-1] if k else np.arange(gradient_UV.shape[1])
+            most = max(gradient_UV.max(), np.finfo(float).tiny)
+            for axes, map_UV in zip(panels[:, k], (gradient_UV / most, agreement_UV), strict=True):
+                shown = axes.imshow(map_UV[row_U][:, column_V], aspect="auto", cmap="Blues", vmin=0, vmax=1)
+                axes.set_yticks([0, len(row_U) - 1], ["1", str(len(row_U))], fontsize=7)
+                axes.set_xticks([0, len(column_V) - 1], ["1", str(len(column_V))], fontsize=7)
+            panels[0, k].set_title(layer["name"], fontsize=8)
+        for axes, label in zip(panels[:, 0], ("gradient", "agreement of signs"), strict=True):
+            axes.set_ylabel(f"{label}\nunits", fontsize=8)
+        figure.supxlabel("units of the layer before, or channels", fontsize=8)
+        figure.colorbar(shown, ax=panels, shrink=0.6).ax.tick_params(labelsize=7)
         return svg(figure)

@@ -1,6 +1,6 @@
 """Where in a network the bias sits that a detector reads (Sialelli et al., III-B).
 
-Axes: M model, P weight, L layer, U unit, K level, R repeat.
+Axes: M model, P weight, L layer, U unit, V unit of the layer before or input channel, K level, R repeat.
 """
 
 from typing import Any
@@ -68,5 +68,20 @@ def by_layer(grad_MP: Tensor, spread_P: Tensor, at: Layout) -> Tensor:
 
 def by_unit(grad_MP: Tensor, layer: Layer) -> Tensor:
     """(M, U) mean absolute gradient of what each unit of a layer reads."""
-    g_MP = grad_MP[:, layer.weight.start : layer.weight.stop]
-    return g_MP.reshape(len(g_MP), layer.units, -1).abs().mean(2)
+    return _kernels(grad_MP, layer).abs().mean((2, 3))
+
+
+def by_filter(grad_MP: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:
+    """(U, V) each: how far a gradient step moves each kernel, and how much models agree where a sign step (FGSM) moves it.
+
+    The first is the mean absolute gradient. The second is, averaged over the kernel, the absolute mean of the gradient's sign
+    over models: 1 where it moves a weight the same way in all; by chance sqrt(2 / (pi M)).
+    """
+    kernel_MUVR = _kernels(grad_MP, layer)
+    return kernel_MUVR.abs().mean((0, 3)), kernel_MUVR.sign().mean(0).abs().mean(2)
+
+
+def _kernels(grad_MP: Tensor, layer: Layer) -> Tensor:
+    """(M, U, V, R), R the weights between two units."""
+    grad = grad_MP[:, layer.weight.start : layer.weight.stop]
+    return grad.reshape(len(grad), layer.units, layer.before, layer.weights_between)

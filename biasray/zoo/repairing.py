@@ -23,7 +23,7 @@ from biasray.networks.layout import Layout
 from biasray.predict import autocast
 from biasray.random import key, rng
 from biasray.weights.chain import chain, shuffled
-from biasray.weights.localise import by_layer, by_unit, permutation_importance, towards
+from biasray.weights.localise import by_filter, by_layer, permutation_importance, towards
 from biasray.weights.neural import Neural
 from biasray.weights.repair import Case, Steps, Way
 from biasray.weights.study import FOLDS, Models, Rows, levels
@@ -31,7 +31,7 @@ from biasray.zoo.exam import Exam, Kept
 from biasray.zoo.member import Predict
 from biasray.zoo.stacked import Stacked, leaves, sketch, stack
 
-RESULTS = 1  # raised by hand when what is found changes
+RESULTS = 2  # raised by hand when what is found changes
 PARTS = {"tune": 0.4, "choose": 0.1, "judge": 0.5}  # of the test digits: no two share one
 PACK = 8  # members in one program
 BATCH = 32  # digits of a step
@@ -188,7 +188,7 @@ def located(ward: Ward) -> dict[str, Any]:
                 "name": layer.weight.name,
                 "share": {"value": float(share_M.mean()), **_bounds(over_seeds(share_M.numpy().astype(float)))},
                 "lost": {"value": float(lost[layer.weight.name].mean()), **_bounds(percentile(lost[layer.weight.name]))},
-                "units": by_unit(grad_MP, layer).mean(0).tolist(),
+                **dict(zip(("gradient", "agreement"), (map_UV.tolist() for map_UV in by_filter(grad_MP, layer)), strict=True)),
             }
             for layer, share_M in zip(chain(ward.layout), ward.share_ML.T, strict=True)
         ],

@@ -63,7 +63,7 @@ FOUND = {
 WHERE = {
     "layers": [
         {"name": name, "share": {"value": v, "low": v - 0.02, "high": v + 0.02}, "lost": {"value": v, "low": 0, "high": 2 * v},
-         "units": [v, 0.0, v / 2]}
+         "gradient": [[v, 0.0, v / 2], [0.0, v, v]], "agreement": [[1.0, 0.2, 0.2], [0.3, 0.2, 0.2]]}
         for name, v in (("body.0.weight", 0.2), ("head.weight", 0.8))
     ],
     "found": "head.weight", "right": 6, "right_shuffled": 3, "n": 12,

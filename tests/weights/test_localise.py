@@ -7,7 +7,7 @@ from torch import Tensor
 from biasray.networks.layout import Layout
 from biasray.weights.chain import chain
 from biasray.weights.detectors.conv1x1 import Conv1x1
-from biasray.weights.localise import by_layer, by_unit, permutation_importance, towards
+from biasray.weights.localise import by_filter, by_layer, by_unit, permutation_importance, towards
 from tests.weights.planted import rows
 
 Planted = tuple[Conv1x1, Tensor, NDArray[np.int64], Layout, str]  # detector, (M, P), (M,) levels, layout, the layer's name
@@ -55,3 +55,19 @@ def test_units_share_out_what_their_layer_has(planted: Planted) -> None:
     unit_MU = by_unit(grad_MP, layer)
     assert unit_MU.shape == (40, 8)
     assert torch.allclose(unit_MU.mean(1), grad_MP[:, layer.weight.start : layer.weight.stop].abs().mean(1), atol=1e-7)
+
+
+def test_maps_over_filters_show_the_kernel_that_moves_and_the_one_that_all_models_agree_on() -> None:
+    weight_MP, _, at = rows(40, shared=True)
+    layer = chain(at)[1]
+    grad_MP = torch.randn(weight_MP.shape, generator=torch.Generator().manual_seed(0))
+    kernel_MUVR = grad_MP[:, layer.weight.start : layer.weight.stop].view(40, layer.units, layer.before, -1)
+    kernel_MUVR[:, 3, 1] *= 10  # far, each model its own way
+    kernel_MUVR[:, 5, 0] = kernel_MUVR[:, 5, 0].abs()  # all models the same way
+    gradient_UV, agreement_UV = by_filter(grad_MP, layer)
+    assert gradient_UV.shape == agreement_UV.shape == (layer.units, layer.before)
+    assert divmod(int(gradient_UV.argmax()), layer.before) == (3, 1)
+    assert divmod(int(agreement_UV.argmax()), layer.before) == (5, 0)
+    assert float(agreement_UV[5, 0]) == 1
+    assert float(agreement_UV.median()) == pytest.approx((2 / np.pi / 40) ** 0.5, abs=0.03)
+    assert torch.allclose(gradient_UV.mean(1), by_unit(grad_MP, layer).mean(0))
