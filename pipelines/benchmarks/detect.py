@@ -1,0 +1,111 @@
+"""Reading the level from the weights of thousands of models: time of each detector, and memory of all processes together."""
+
+import json
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import psutil
+import torch
+
+from biasray import storage
+from biasray.engine.cluster import connect
+from biasray.engine.detect import file, opened, read_all
+from biasray.random import generator
+from biasray.weights import detectors
+from biasray.weights.neural import Neural
+from biasray.weights.study import Parts, Reading, folds
+from biasray.zoo import plan, store
+from pipelines.cli import about, run
+
+LEVELS = 4
+EACH = 200  # models of a shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All detectors that are not neural, five folds of a group split each, on models whose weights are drawn."""
+
+    members: int = 4_000
+    """Models of 49,562 weights."""
+    out: str = "pipelines/benchmarks/results/detect.json"
+    """File of the results."""
+
+
+def main(config: Config) -> None:
+    connect()
+    with tempfile.TemporaryDirectory() as top:
+        zoo, out = f"{top}/zoo", f"{top}/out"
+        draw(zoo, config.members)
+        index, _, layout = opened(zoo)
+        parts: Parts = {("group", k): fold for k, fold in enumerate(folds(index, "group", 0))}
+        opened.cache_clear()
+        names = [name for name in detectors.found() if not isinstance(detectors.known(name)(layout, 0), Neural)]
+        readings = [Reading(name, "all", "none", *part, 0) for name in names for part in parts]
+        with Watch() as watch:
+            began = time.monotonic()
+            failed = read_all(readings, parts, zoo, None, out)
+            wall = time.monotonic() - began
+        assert not failed, failed
+        seconds = [storage.read_table(file(out, r, parts[r.split, r.fold]))["seconds"].iloc[0] for r in readings]
+    result = {
+        "about": about([{"device": "cpu", "workers": 1, "threads": 1}]),
+        "members": config.members,
+        "fits": len(readings),
+        "wall seconds": wall,
+        "peak memory, GiB": watch.peak / 2**30,
+        "seconds a fit": pd.Series(seconds).groupby([r.detector for r in readings], sort=False).mean().to_dict(),
+    }
+    storage.write_json(config.out, result)
+    print(json.dumps(result, indent=1))
+
+
+def draw(folder: str, members: int) -> None:
+    """Store a zoo of digit networks with drawn weights, the larger the higher the level."""
+    shape = (3, 28, 28)
+    at = store.write_layout(folder, "digit-cnn", shape, 10)
+    drawn, shards = generator("benchmark of detectors"), []
+    for number, start in enumerate(range(0, members, EACH)):
+        place_M = np.arange(start, min(start + EACH, members))
+        weight_MP = torch.randn(len(place_M), at.size, generator=drawn) / 20
+        weight_MP *= 1 + torch.from_numpy(place_M % LEVELS)[:, None] / 100
+        table = pd.DataFrame({"id": [f"{k:012x}" for k in place_M], "network": "digit-cnn", "finite": True})
+        store.write(folder, number, weight_MP, table.assign(level=place_M % LEVELS, init=place_M))
+        shards.append({"members": table["id"].tolist()})
+    program = {"network": "digit-cnn", "shape": shape, "outputs": 10}
+    storage.write_json(storage.join(folder, plan.PLAN), {"programs": [program], "shards": shards})
+    storage.write_json(storage.join(folder, store.ZOO), {"kind": "drawn"})
+    store.finish(folder, len(shards))
+
+
+class Watch:
+    """The most memory that this process and all that it started had to themselves, looked at every second."""
+
+    def __enter__(self) -> "Watch":
+        self.peak, self._ended = 0, threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(1):
+            self.peak = max(self.peak, sum(map(private, psutil.Process().children(recursive=True))) + private(psutil.Process()))
+
+
+def private(process: psutil.Process) -> int:
+    """Bytes of a process that no other shares; 0 where it has just ended."""
+    try:
+        return int(process.memory_full_info().uss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+if __name__ == "__main__":
+    run(Config, main)
