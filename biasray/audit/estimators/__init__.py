@@ -1,0 +1,28 @@
+"""What estimates the bias of a model from its answers, by name: each module here has some, in its ESTIMATORS.
+
+All are scikit-learn regressors from answers (R, N) to bias (R,) or (R, T).
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+Maker = Callable[[], Any]
+
+
+@cache
+def found() -> Mapping[str, Maker]:
+    """All estimators by name."""
+    makers: dict[str, Maker] = {}
+    for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
+        makers |= importlib.import_module(f"{__name__}.{info.name}").ESTIMATORS
+    return makers
+
+
+def known(name: str) -> Maker:
+    """The maker of this name; raises ValueError for one that there is not."""
+    if name not in found():
+        raise ValueError(f"Unknown estimator '{name}'; choose from {', '.join(found())}.")
+    return found()[name]
