@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from biasray import networks
+from biasray.data.ages import years
 from biasray.data.dataset import DataSet
 from biasray.predict import Precision
 from biasray.recipe import Recipe
-from biasray.zoo.faces import OUTPUTS, Mixture, Shares, Target, most, years
+from biasray.zoo.faces import OUTPUTS, Mixture, Shares, Target, most
 from biasray.zoo.member import Half, Member
 from biasray.zoo.stacked import sketch
 

@@ -6,7 +6,6 @@ Axes: M member, N training image, T test image, I image at hand, B example, K ou
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, Self, final
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from biasray.bias.cells import group_ratio
+from biasray.data.ages import years
 from biasray.data.dataset import DataSet
 from biasray.random import rng
 from biasray.zoo.member import Feed, Figures, Half, Lesson, Predict, halve, permuted
@@ -70,23 +70,6 @@ def groups(column: pd.Series, values: Sequence[str]) -> NDArray[np.int64]:
     return column.astype(str).map({v: k for k, v in enumerate(values)}).fillna(rest).to_numpy(np.int64)
 
 
-def years(column: pd.Series) -> NDArray[np.float64]:
-    """Ages in years: of '10-19' the middle, 15; of 'more than 70' 75."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column.to_numpy(np.float64)
-    return np.array([_middle(text) for text in column])
-
-
-@lru_cache
-def _middle(text: str) -> float:
-    first, dash, last = text.partition("-")
-    if dash and first.isdigit() and last.isdigit():
-        return (int(first) + int(last) + 1) / 2
-    if text.startswith("more than ") and text.removeprefix("more than ").isdigit():
-        return float(text.removeprefix("more than ")) + 5
-    raise ValueError(f"'{text}' is no age: give years, such as 31, or bins, such as 30-39 or 'more than 70'.")
-
-
 def candidates(dataset: DataSet, attribute: str, shares: Shares, half: Half | None = None) -> pd.DataFrame:
     """The training images, or a half of them, in the order of the table; `row` in it, and `bias`, the place of their group."""
     train = dataset.examples.assign(row=np.arange(len(dataset.examples)))
@@ -108,6 +91,20 @@ def chosen(lesson: Mixture, seed: int, dataset: DataSet) -> NDArray[np.int64]:
     shares = {k: share for k, (_, share) in enumerate(lesson.shares)}
     drawn = rng(seed, "subset", lesson.subset, lesson.shares)
     return group_ratio(train, shares, lesson.images, drawn)["row"].to_numpy()
+
+
+def seen(image_BHWC: Tensor, side: int, dtype: torch.dtype) -> Tensor:
+    """(B, side, side, C) in [0, 1]: images as members see them, averaged down."""
+    scaled_BHWC = image_BHWC.to(dtype) / 255
+    if scaled_BHWC.shape[1] == side:
+        return scaled_BHWC
+    return F.adaptive_avg_pool2d(scaled_BHWC.permute(0, 3, 1, 2), side).permute(0, 2, 3, 1)
+
+
+def told(output_MBK: Tensor, targets: Sequence[str]) -> tuple[Tensor | None, Tensor | None]:
+    """Age in years (M, B) and the logits of gender (M, B, 2), of what members put out, where they are targets."""
+    age = output_MBK[..., 0] * SPREAD + MIDDLE if "age" in targets else None
+    return age, output_MBK[..., -2:] if "gender" in targets else None
 
 
 @final
@@ -135,23 +132,12 @@ class _Feed(Feed):
         self.test_THWC = torch.from_numpy(dataset.take(test_T)).to(device)
         self.test, self.test_age_T, self.test_gender_T = dataset.examples.iloc[test_T], age[test_T], gender[test_T]
 
-    def floats(self, image_BHWC: Tensor) -> Tensor:
-        scaled_BHWC = image_BHWC.to(self.dtype) / 255
-        if scaled_BHWC.shape[1] == self.side:
-            return scaled_BHWC
-        return F.adaptive_avg_pool2d(scaled_BHWC.permute(0, 3, 1, 2), self.side).permute(0, 2, 3, 1)
-
     def batch(self, rows_MB: Tensor) -> Tensor:
         image_MBHWC = self.image_IHWC[self.place_MN[self.member_M1, rows_MB]]
-        return self.floats(image_MBHWC.flatten(0, 1)).unflatten(0, rows_MB.shape)
-
-    def outputs(self, output_MBK: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Age in years (M, B) and the logits of gender (M, B, 2), where they are targets."""
-        age = output_MBK[..., 0] * SPREAD + MIDDLE if "age" in self.targets else None
-        return age, output_MBK[..., -2:] if "gender" in self.targets else None
+        return seen(image_MBHWC.flatten(0, 1), self.side, self.dtype).unflatten(0, rows_MB.shape)
 
     def loss(self, output_MBK: Tensor, rows_MB: Tensor) -> Tensor:
-        age_MB, logits_MBK = self.outputs(output_MBK)
+        age_MB, logits_MBK = told(output_MBK, self.targets)
         loss_M = torch.zeros(len(output_MBK), dtype=output_MBK.dtype, device=self.device)
         if age_MB is not None:
             error_MB = (age_MB - self.age_MN[self.member_M1, rows_MB]) / SPREAD
@@ -169,7 +155,8 @@ class _Feed(Feed):
         """
         members = len(self.place_MN)
         parts = [
-            self.outputs(predict(self.floats(part).expand(members, -1, -1, -1, -1))) for part in self.test_THWC.split(TESTED)
+            told(predict(seen(part, self.side, self.dtype).expand(members, -1, -1, -1, -1)), self.targets)
+            for part in self.test_THWC.split(TESTED)
         ]
         errors: dict[str, NDArray[np.float64]] = {}
         if "age" in self.targets:

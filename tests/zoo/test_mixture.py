@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from biasray import data
+from biasray.data.ages import years
 from biasray.random import rng
-from biasray.zoo.faces import Mixture, chosen, years
+from biasray.zoo.faces import Mixture, chosen
 from biasray.zoo.member import permuted
 from biasray.zoo.reference import ReferenceZoo
 from biasray.zoo.train import train

@@ -1,0 +1,78 @@
+"""Figures of bias: how much worse a model reads the ages, or the genders, of one group of faces than of another.
+
+Axes: M model, N example.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from biasray.data.ages import years
+from biasray.metrics.counts import Floats
+from biasray.metrics.gap import Mask, gap
+
+Target = Literal["age", "gender"]
+ALL = "all"
+FEWEST = 20  # examples of a group
+
+
+class Figure(NamedTuple):
+    attribute: str
+    group: str
+    against: str  # another value of the attribute, or all
+
+    @property
+    def name(self) -> str:
+        return f"{self.group} - {self.against}"
+
+
+# Of Zhu et al. 2025: positive where a model is worse for men, for Black and for East Asian faces.
+PUBLISHED = (Figure("gender", "Male", "Female"), Figure("race", "Black", ALL), Figure("race", "East Asian", ALL))
+
+
+def figure(text: str) -> Figure:
+    """Of 'race=Black', against all, or 'gender=Male-Female'. Raises ValueError for another text."""
+    attribute, equals, groups = text.partition("=")
+    group, dash, against = groups.partition("-")
+    if not (attribute and equals and group) or (dash and not against):
+        raise ValueError(f"'{text}' is no figure of bias; give attribute=group or attribute=group-other, such as race=Black.")
+    return Figure(attribute, group, against or ALL)
+
+
+def published(examples: pd.DataFrame) -> list[Figure]:
+    """Those of the paper that these examples have the groups for."""
+    return [f for f in PUBLISHED if f.attribute in examples and {f.group, f.against} - {ALL} <= set(examples[f.attribute])]
+
+
+def check(figures: Sequence[Figure], examples: pd.DataFrame, called: str) -> None:
+    """Raises ValueError where a group is missing or too small to say anything of it."""
+    for attribute, *groups in figures:
+        if attribute not in examples:
+            raise ValueError(f"{called} has no attribute '{attribute}'; leave out its figures.")
+        for group in groups:
+            n = len(examples) if group == ALL else int((examples[attribute] == group).sum())
+            if n < FEWEST:
+                there = ", ".join(map(str, sorted(examples[attribute].unique())[:10]))
+                raise ValueError(
+                    f"{called} has {n} examples with {attribute} {group}, of which a figure needs {FEWEST}; it has: {there}."
+                )
+
+
+def errors(target: Target, answer_MN: Floats, examples: pd.DataFrame) -> Floats:
+    """(M, N) absolute errors of ages in years; of probabilities of the gender that comes last by name, 1 where it is wrong."""
+    if target == "age":
+        return np.abs(answer_MN - years(examples["age"]))
+    last = sorted(examples["gender"].unique())[-1]
+    return ((answer_MN > 0.5) != (examples["gender"] == last).to_numpy()).astype(float)
+
+
+def truth(figures: Sequence[Figure], error_MN: Floats, examples: pd.DataFrame) -> Floats:
+    """(M, T) each figure of each model."""
+    return np.stack([gap(error_MN, *_masks(figure, examples)) for figure in figures], 1)
+
+
+def _masks(figure: Figure, examples: pd.DataFrame) -> tuple[Mask, Mask | None]:
+    column = examples[figure.attribute]
+    return (column == figure.group).to_numpy(), None if figure.against == ALL else (column == figure.against).to_numpy()

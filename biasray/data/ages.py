@@ -1,0 +1,24 @@
+"""Ages as data sets write them: in years, or in bins."""
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def years(column: pd.Series) -> NDArray[np.float64]:
+    """Ages in years: of '10-19' the middle, 15; of 'more than 70' 75. Raises ValueError for what is no age."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy(np.float64)
+    return np.array([_middle(text) for text in column])
+
+
+@lru_cache
+def _middle(text: str) -> float:
+    first, dash, last = text.partition("-")
+    if dash and first.isdigit() and last.isdigit():
+        return (int(first) + int(last) + 1) / 2
+    if text.startswith("more than ") and text.removeprefix("more than ").isdigit():
+        return float(text.removeprefix("more than ")) + 5
+    raise ValueError(f"'{text}' is no age: give years, such as 31, or bins, such as 30-39 or 'more than 70'.")
