@@ -40,16 +40,6 @@ def resample(
     return Counts(out)
 
 
-def resample_errors(error_N: Floats, group_N: Ints, groups: int, rng: np.random.Generator, resamples: int = 1000) -> Floats:
-    """(resamples, groups) mean of each group's errors in a stratified bootstrap; NaN for an empty group."""
-    out = np.full((resamples, groups), np.nan)
-    for g in range(groups):
-        error = error_N[group_N == g]
-        for r in range(resamples if len(error) else 0):
-            out[r, g] = error[rng.integers(0, len(error), len(error))].mean()
-    return out
-
-
 def over_examples(value: float, value_R: Floats) -> Interval:
     """Basic (pivotal) bootstrap interval [2 v - q97.5, 2 v - q2.5], NaN left out; NaN where there is nothing else.
 

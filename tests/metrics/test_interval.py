@@ -6,7 +6,7 @@ from biasray.metrics import found
 from biasray.metrics.counts import Counts
 from biasray.metrics.disparity import average_minus_worst
 from biasray.metrics.groups import accuracy, group_average, worst_group
-from biasray.metrics.interval import Interval, holm, over_examples, over_seeds, paired_p, resample, resample_errors
+from biasray.metrics.interval import Interval, holm, over_examples, over_seeds, paired_p, resample
 
 
 def three_models(n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -146,20 +146,6 @@ def test_over_seeds_is_students_interval_of_the_mean() -> None:
 
 def test_one_seed_says_nothing_of_others() -> None:
     assert over_seeds(np.array([0.7])) == Interval(-np.inf, np.inf)
-
-
-def test_resample_errors_has_the_mean_and_spread_of_the_group_mean() -> None:
-    rng = np.random.default_rng(0)
-    error, group = rng.gamma(2, 3, 90), np.repeat([0, 2], [60, 30])
-    got = resample_errors(error, group, 3, rng, 4000)
-    assert got.shape == (4000, 3)
-    assert np.isnan(got[:, 1]).all()
-    for g, n in ((0, 60), (2, 30)):
-        own = error[group == g]
-        assert got[:, g].mean() == pytest.approx(own.mean(), abs=0.02 * own.mean())
-        assert got[:, g].std() == pytest.approx(own.std() / np.sqrt(n), rel=0.06)
-    again = resample_errors(error, group, 3, np.random.default_rng(5), 10)
-    np.testing.assert_array_equal(again, resample_errors(error, group, 3, np.random.default_rng(5), 10))
 
 
 def test_p_is_that_of_a_paired_t_test_and_one_seed_has_none() -> None:
