@@ -44,6 +44,11 @@ class Search:
         kind: type = sys.modules[methods.get(self.base.method).__module__].Config
         return kind
 
+    @property
+    def default(self) -> Settings:
+        """The settings that are searched, as they are without a search."""
+        return {name: self.base.settings[name] for name in space.ranges(self.kind)}
+
     def fingerprint(self) -> str:
         return storage.fingerprint([self.base.fingerprint(), self.way, self.objective])
 

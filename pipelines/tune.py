@@ -47,8 +47,8 @@ class Config:
     trials: int = 50
     """Settings to try; a larger number later goes on from there."""
     finalists: int = 5
-    """Best trials that are trained again, each with as many other seeds as --seeds; the highest mean wins, since the best of
-    many trials may owe it to its seed. 1: the best trial wins as it is."""
+    """Best trials that are trained again beside the default, each with as many other seeds as --seeds; the highest mean wins,
+    since the best of many trials may owe it to its seed. 1: the best trial wins as it is."""
     seed: int = 100
     """Of the search: all trials share it; finalists have those that follow."""
     seeds: int | None = None
@@ -82,12 +82,12 @@ def main(config: Config) -> str:
         found = attempt("trials", searched, config.trials, dataset, trials, config.compute, scratch)
         finalists = finals(searched, config.finalists, seeds, found, dataset, out, config.compute)
         winner = finalists[0].settings
-        ends = zip(ENDS, (searched.base, searched.trial(winner)), strict=True)
-        places = [(f"{end}-{seed}", dataclasses.replace(e, seed=seed)) for end, e in ends for seed in range(seeds)]
-        folders = [storage.join(out, "final", f"{name}-{e.fingerprint()}") for name, e in places]  # of these settings
-        cells = [e for _, e in places]
+        ends = (searched.base, searched.trial(winner))
+        cells = [dataclasses.replace(end, seed=seed) for end in ends for seed in range(seeds)]
+        folders = [storage.join(out, "final", f"{e.seed}-{e.fingerprint()}") for e in cells]
+        once = dict(zip(folders, cells, strict=True))  # where the default wins, both ends are the same
         with Progress() as progress:
-            failed = run_cells(cells, dataset, folders, config.compute, scratch, progress)
+            failed = run_cells(list(once.values()), dataset, list(once), config.compute, scratch, progress)
         if failed:
             raise ValueError("\n".join([*failed.values(), "So nothing is tested; the same command tries again."]))
     except ValueError:
@@ -129,10 +129,12 @@ def asked(config: Config, dataset: DataSet, device: torch.device) -> tuple[Searc
 def finals(
     searched: Search, number: int, seeds: int, found: Sequence[Tried], dataset: DataSet, out: str, compute: Compute
 ) -> list[Finalist]:
-    """The best of the trials, the one that wins first: by its mean over so many seeds of their own, where there are several."""
+    """The best of the trials and the default, the one that wins first: by its mean over so many seeds of their own."""
     settings = search.best(searched, found, number)
-    if len(settings) == 1:
+    if number == 1:
         return [Finalist(settings[0], [])]
+    if searched.default not in settings:
+        settings.append(searched.default)
     folders = []
     for seed in range(searched.base.seed + 1, searched.base.seed + 1 + seeds):
         again = Search(dataclasses.replace(searched.base, seed=seed), "random", searched.objective)

@@ -60,6 +60,8 @@ def text(found: Sequence[Row], settings: Mapping[str, Any]) -> str:
 def verdict(found: Sequence[Row]) -> str:
     """Whether the search was worth its while, in a sentence."""
     gain = next(r for r in found if " minus " in r["metric"])
+    if gain["low"] == gain["high"] == 0:
+        return "The default stays: trained with other seeds, no trial has a higher mean on validation."
     if gain["low"] is None:
         return "With one seed nothing can be said of the gain."
     if gain["low"] > 0:
@@ -95,28 +97,41 @@ def render(
         seeds=found[0]["seeds"],
         informed=base["task"]["validation"] == "balanced",
         plot=Markup(scatter(trained, finalists[0]["settings"], base, ranges)),
-        finalists=[_finalist(f, trained) for f in finalists if f["scores"]],
+        finalists=[_finalist(f, trained, ranges) for f in finalists if f["scores"]],
         names=list(ranges),
-        ranked=[(t["settings"], f"{100 * t['score']:.1f}", t["epochs"]) for t in trained[:SHOWN]],
+        ranked=[(_values(t["settings"], ranges), f"{100 * t['score']:.1f}", t["epochs"]) for t in trained[:SHOWN]],
         number=len(trials),
         failures=sorted({t["failure"] for t in trials if t["failure"]}),
         about=about,
     )
 
 
-def _finalist(finalist: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[Mapping[str, Any], str, str]:
+def _values(settings: Mapping[str, Any], ranges: Mapping[str, Range]) -> list[str]:
+    return ["by itself" if settings[name] is None else f"{settings[name]:.4g}" for name in ranges]
+
+
+def _score(settings: Mapping[str, Any], trials: Sequence[Trial]) -> float | None:
+    """In the search; None of the default, unless it was tried."""
+    return next((t["score"] for t in trials if t["settings"] == settings), None)
+
+
+def _finalist(finalist: Mapping[str, Any], trials: Sequence[Trial], ranges: Mapping[str, Range]) -> tuple[list[str], str, str]:
     """Settings of a finalist, its score in the search, and over the other seeds."""
-    first = next(t["score"] for t in trials if t["settings"] == finalist["settings"])
+    first = _score(finalist["settings"], trials)
     mean, interval = float(np.mean(finalist["scores"])), over_seeds(np.array(finalist["scores"]))
     span = headline.span({"value": mean, **bounds(interval, within=True)})
-    return finalist["settings"], f"{100 * first:.1f}", f"{100 * mean:.1f} ({span})"
+    return (
+        _values(finalist["settings"], ranges),
+        "default" if first is None else f"{100 * first:.1f}",
+        f"{100 * mean:.1f} ({span})",
+    )
 
 
 def scatter(trials: Sequence[Trial], winner: Mapping[str, Any], base: Mapping[str, Any], ranges: Mapping[str, Range]) -> str:
     """The score of each trial against each setting, the best first; those that were stopped early are pale."""
     across = min(len(ranges), ACROSS)
     down = -(-len(ranges) // across)
-    score = next(t["score"] for t in trials if t["settings"] == winner)
+    score = _score(winner, trials)
     with mpl.rc_context(plots.STYLE):
         figure = Figure(figsize=(2.7 * across, 2.4 * down), layout="constrained")
         panels = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
@@ -125,7 +140,8 @@ def scatter(trials: Sequence[Trial], winner: Mapping[str, Any], base: Mapping[st
                 here = [t for t in trials if (t["epochs"] == base["epochs"]) == whole]
                 x, y = [t["settings"][name] for t in here], [100 * t["score"] for t in here]
                 axes.plot(x, y, "o", ms=4, color=plots.COLOURS[0], alpha=0.7 if whole else 0.2)
-            axes.plot(winner[name], 100 * score, "*", ms=11, color=plots.COLOURS[1])
+            if score is not None:
+                axes.plot(winner[name], 100 * score, "*", ms=11, color=plots.COLOURS[1])
             if base["settings"][name] is not None:
                 axes.axvline(base["settings"][name], color="#888888", lw=1, ls="--")
             axes.set_xscale("log" if r.log else "linear")

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,11 @@ def test_a_search_leaves_a_setting_that_debias_takes_and_tests_it_once_beside_th
     assert len(told["trials"]) == 2
     found = {(r["method"], r["metric"], r["interval"]): r for r in told["rows"]}
     for seed in (0, 1):
-        assert list(out.glob(f"final/default-{seed}-*/done.json"))
-    tuned = [json.loads(p.read_text()) for p in sorted(out.glob("final/tuned-*/done.json"))]
-    scores = [done["history"][-1]["group_average"] for done in tuned]
+        assert len(list(out.glob(f"final/{seed}-*/done.json"))) == 2
+    searched, _ = tune.asked(config(out), data.load("digits"), CPU)
+    tuned = [replace(searched.trial(winner["settings"]), seed=seed) for seed in (0, 1)]
+    done = [json.loads((out / "final" / f"{e.seed}-{e.fingerprint()}" / "done.json").read_text()) for e in tuned]
+    scores = [d["history"][-1]["group_average"] for d in done]
     assert found["tuned", "validation group average", "seeds"]["value"] == pytest.approx(sum(scores) / 2)
     assert ("tuned", "model_bias minus default", "seeds") in found
     comparison = debias.Config(
@@ -68,7 +71,7 @@ def test_a_search_leaves_a_setting_that_debias_takes_and_tests_it_once_beside_th
     tune.main(config(out, trials=3))
     told = json.loads((out / "results.json").read_text())
     assert json.loads((out / "best.json").read_text()) == {"lff": better["settings"]}
-    assert len(list(out.glob("final/tuned-0-*"))) == 2  # what was found first is not taken for it
+    assert len(list(out.glob("final/0-*"))) == 3  # what was found first is not taken for it
     with pytest.raises(ValueError, match=r"holds another run \(validation balanced there, biased here; objective group-"):
         tune.main(config(out, objective="accuracy"))
 
@@ -79,7 +82,8 @@ def test_the_best_trials_are_judged_again_with_other_seeds_and_the_best_of_these
     tune.main(config(out, finalists=2, seeds=1, tracking="none"))
     trials = [json.loads(p.read_text()) for p in out.glob("trials/*/trial.json")]
     again = {p.parent.name: json.loads(p.read_text()) for p in out.glob("finalists/101/*/trial.json")}
-    assert len(again) == 2
+    assert len(again) == 3
+    assert storage.fingerprint({"q": 0.7, "alpha": 0.7}) in again  # the default
     assert all(storage.fingerprint(t["settings"]) in again for t in trials)
     assert all(again[storage.fingerprint(t["settings"])]["scores"] != t["scores"] for t in trials)  # another seed
     lucky = {**trials[0], "settings": {"q": 0.5, "alpha": 0.6}, "scores": [0.99] * 6}
@@ -91,7 +95,7 @@ def test_the_best_trials_are_judged_again_with_other_seeds_and_the_best_of_these
     tune.main(config(out, finalists=2, seeds=1, tracking="none", trials=3))
     told = json.loads((out / "results.json").read_text())
     assert told["trials"][0]["settings"] == lucky["settings"]
-    assert [f["settings"] for f in told["finalists"]][1] == lucky["settings"]
+    assert [f["settings"] for f in told["finalists"]][2] == lucky["settings"]
     assert json.loads((out / "best.json").read_text()) == {"lff": told["finalists"][0]["settings"]}
     assert "<h2>Finalists</h2>" in (out / "report.html").read_text()
 

@@ -41,6 +41,7 @@ def test_a_gain_that_may_be_none_is_called_so() -> None:
     assert tuning.verdict(rows(TUNED_S)) == "The tuned setting beats the default on validation."
     assert "does not surely beat" in tuning.verdict(rows([0.4, 0.6, 0.6]))
     assert "is worse than the default" in tuning.verdict(rows([0.3, 0.35, 0.33]))
+    assert "The default stays" in tuning.verdict(rows(DEFAULT_S))
     single = tuning.rows("digits", outcomes(), [0.5, 0.6], "validation worst group", 90)
     assert tuning.verdict(single) == "With one seed nothing can be said of the gain."
 
@@ -59,6 +60,7 @@ def test_the_page_shows_trials_and_figures_and_fits_the_window(width: int, tmp_p
     about = {"command": "python -m pipelines.tune", "versions": {"torch": "2"}, "hardware": "h", "date": "2026-11-26"}
     told = {"way": "asha", "objective": "worst-group"}
     finalists = [{"settings": trials[k]["settings"], "scores": [0.6, 0.7 - k / 10]} for k in (1, 0)]
+    finalists.append({"settings": base["settings"], "scores": [0.5, 0.52]})
     ranges = {"q": Range(0.3, 0.9), "n": Range(1, 60, log=True)}
     html = tuning.render(rows(TUNED_S), base, ranges, trials, finalists, told, about)
     (tmp_path / "report.html").write_text(html)
@@ -71,7 +73,9 @@ def test_the_page_shows_trials_and_figures_and_fits_the_window(width: int, tmp_p
         "The best 12 of 16",
         "were read to choose",
         "62.3",
-        "trained again",
+        "each trained with the same 3 other seeds",
         "65.0",
+        "by itself",
+        "51.0",
     ):
         assert said in seen["text"]
