@@ -1,4 +1,4 @@
-"""Asking every member of a zoo about every image: Ray Data streams shards of the zoo through actors that keep the images."""
+"""Asking every member of a zoo about every image: Ray Data streams the shards of the zoo, the images lie in shared memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,13 +43,12 @@ def answer_all(
         connect_quietly()
         shared = share(dataset, storage.join(out, "ray"))
         shards = ray.data.from_items([{"shard": number} for number in todo], override_num_blocks=len(todo))
-        asked = shards.map_batches(
-            _Asker,
-            batch_size=1,
-            num_cpus=1,
-            concurrency=min(len(todo), int(ray.cluster_resources()["CPU"])),
-            fn_constructor_args=(folder, shared, row_T, files),
-        )
+
+        def ask(batch: dict[str, Any]) -> dict[str, Any]:
+            (number,) = batch["shard"]
+            return {"members": [_ask(folder, int(number), shared, row_T, files[int(number)])]}
+
+        asked = shards.map_batches(ask, batch_size=1, num_cpus=1)
         try:
             for done in asked.iter_rows():
                 told(int(done["members"]))
@@ -61,19 +60,13 @@ def answer_all(
     return {target: np.stack(table[target].to_list()).astype(np.float32) for target in table.columns}
 
 
-class _Asker:
-    """An actor that has the images, and asks the members of one shard after another."""
-
-    def __init__(self, folder: str, shared: Shared, row_T: NDArray[np.int64], files: dict[int, str]) -> None:
-        settle(1)
-        self.zoo, self.files = store.Zoo(folder), files
-        self.image_THWC = shared.open().take(row_T)
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        (number,) = batch["shard"]
-        mine = self.zoo.index[self.zoo.index["shard"] == number]
-        about = store.architecture(self.zoo.folder, mine["network"].iloc[0])
-        found = answers(mine, self.zoo.weights(mine["id"].tolist()), about, self.image_THWC, CPU)
-        table = pd.DataFrame({"id": mine["id"], **{target: list(answer_MT) for target, answer_MT in found.items()}})
-        storage.write(self.files[int(number)], storage.parquet(table))
-        return {"members": [len(mine)]}
+def _ask(folder: str, number: int, shared: Shared, row_T: NDArray[np.int64], file: str) -> int:
+    """Ask the members of one shard, and keep what they answer; returns how many they are."""
+    settle(1)
+    zoo = store.Zoo(folder)
+    mine = zoo.index[zoo.index["shard"] == number]
+    about = store.architecture(folder, mine["network"].iloc[0])
+    found = answers(mine, zoo.weights(mine["id"].tolist()), about, shared.open().take(row_T), CPU)
+    table = pd.DataFrame({"id": mine["id"], **{target: list(answer_MT) for target, answer_MT in found.items()}})
+    storage.write(file, storage.parquet(table))
+    return len(mine)

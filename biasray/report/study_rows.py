@@ -1,0 +1,81 @@
+"""How far estimates of bias are from the truth: rows of results.json, and a table for the terminal."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from biasray.audit.study import PRIVATE, PUBLIC
+from biasray.metrics.clustered import flipped_p, over_clusters
+from biasray.metrics.interval import holm
+from biasray.random import rng
+from biasray.report.results import Row
+
+OURS = ("kernel", "chosen")  # what everything else is compared with
+BASELINES = (PUBLIC, PRIVATE)
+ERROR = "mean absolute error of the estimate"
+
+
+def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
+    """The mean absolute error of each method, choice of images, figure and budget, and by how much it differs from ours.
+
+    `estimates` has a row a reference, figure, budget, method, choice and draw, as `audit.study` makes them. Intervals and p,
+    of a paired permutation test corrected for the number of methods (Holm), are over clusters of references: those of one
+    architecture and one mixture of groups are alike. Of several draws of images a reference has the mean error.
+    """
+    off = estimates.assign(
+        off=(estimates["estimate"] - estimates["truth"]).abs(), cluster=estimates["network"] + estimates["bias"]
+    )
+    out = list[Row]()
+    for (figure, budget), here in off.groupby(["figure", "budget"], sort=False):
+        means = {way: _by_reference(mine) for way, mine in here.groupby(["method", "choice"], sort=False)}
+        ours = means.get(OURS)
+        drawn = {way: rng("study", figure, int(budget), *way) for way in means}
+        p = {}
+        if ours is not None:
+            others = [way for way in means if way != OURS]
+            tested = [flipped_p((means[way]["off"] - ours["off"]).to_numpy(), ours["cluster"], drawn[way]) for way in others]
+            p = dict(zip(others, holm(tested), strict=True))
+        for way, mine in means.items():
+            row = {
+                "data": data, "method": way[0], "setting": f"{way[1]}, {budget} images", "choice": way[1],
+                "budget": int(budget), "metric": ERROR, "group": figure, "interval": "references", "n": len(mine),
+                "seeds": int(mine["draws"].max()),
+            }  # fmt: skip
+            out.append({**row, **_told(mine["off"], mine["cluster"], drawn[way])})
+            if ours is not None and way != OURS:
+                more = mine["off"] - ours["off"]
+                out.append({**row, "metric": f"{ERROR} minus ours", "p": p[way], **_told(more, mine["cluster"], drawn[way])})
+    return out
+
+
+def _by_reference(mine: pd.DataFrame) -> pd.DataFrame:
+    """A row a reference: its mean error, its cluster, and the number of draws."""
+    grouped = mine.groupby("id")
+    return grouped.agg(off=("off", "mean"), cluster=("cluster", "first"), draws=("off", "size"))
+
+
+def _told(value_R: pd.Series, cluster_R: pd.Series, drawn: np.random.Generator) -> dict[str, float | None]:
+    interval = over_clusters(value_R.to_numpy(), cluster_R, drawn)
+    low, high = (None if np.isnan(end) else end for end in (interval.low, interval.high))
+    return {"value": float(value_R.mean()), "low": low, "high": high}
+
+
+def text(found: Sequence[Row]) -> str:
+    """A table a figure: a line a method, a column a budget."""
+    parts = []
+    for figure in dict.fromkeys(r["group"] for r in found):
+        mine = [r for r in found if r["group"] == figure and r["metric"] == ERROR]
+        table = pd.DataFrame({"method": called(r), "images": r["budget"], "error": spelt(r)} for r in mine)
+        wide = table.pivot_table("error", "method", "images", "first", sort=False, fill_value="")
+        parts.append(f"{figure}: {ERROR} (95 % over references)\n{wide[sorted(wide)].to_string()}")
+    return "\n\n".join(parts)
+
+
+def called(row: Row) -> str:
+    return str(row["method"]) if row["method"] in BASELINES else f"{row['method']}, {row['choice']}"
+
+
+def spelt(row: Row) -> str:
+    interval = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
+    return f"{row['value']:.3f}{interval}"
