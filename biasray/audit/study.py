@@ -1,6 +1,6 @@
 """How well the bias of models is told that no reference is like: each architecture in turn is left out of the references.
 
-Axes: R reference, N image that can be asked about, P private image, T figure of bias, D draw.
+Axes: R reference, M reference that is left out, N image that can be asked about, P private image, T figure of bias, B budget.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from biasray.audit import estimators
 from biasray.audit.embedding import Embedding
 from biasray.audit.figures import Figure, truth
 from biasray.audit.probes import Order, at_random, by_embedding, by_lasso
+from biasray.audit.trust import half_width
 from biasray.metrics.counts import Floats
 from biasray.random import rng
 
@@ -48,17 +49,45 @@ def order(fit: Fit, answer_RN: Floats, truth_RT: Floats) -> Order:
 
 
 def told(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
-    """The bias of the references that were left out, with every budget: a row a reference, figure and budget."""
+    """The bias of the references that were left out, with every budget: a row a reference, figure and budget.
+
+    With chosen images also `half`, half of an interval that is to hold the truth with 90 %: as wide as it takes for the
+    references that are left, each architecture of which is left out in turn, images being chosen anew.
+    """
     out_R = (pool.about["network"] == fit.held).to_numpy()
-    answer_RN, truth_RT = pool.answer_RN[~out_R], pool.truth_RT[~out_R]
-    asked, tables = order(fit, answer_RN, truth_RT), []
-    for budget in budgets:
-        first = asked[:budget]
-        learnt = estimators.known(fit.estimator)().fit(answer_RN[:, first], truth_RT)
-        estimate_MT = np.reshape(learnt.predict(pool.answer_RN[out_R][:, first]), (-1, len(pool.figures)))
-        tables.append(_rows(estimate_MT, pool, out_R).assign(budget=budget))
+    left, asked = _part(pool, ~out_R), _part(pool, out_R)
+    half_BT = _half_widths(fit, left, budgets) if fit.choice == "chosen" else np.full((len(budgets), len(pool.figures)), np.nan)
+    tables = [
+        _rows(estimate_MT, asked, half_T).assign(budget=budget)
+        for budget, estimate_MT, half_T in zip(budgets, _estimates(fit, left, asked, budgets), half_BT, strict=True)
+    ]
     way = {"method": fit.estimator, "choice": fit.choice, "draw": fit.draw}
     return pd.concat(tables, ignore_index=True).assign(**way)
+
+
+def _estimates(fit: Fit, left: Pool, asked: Pool, budgets: Sequence[int]) -> list[Floats]:
+    """(M, T) for each budget: the bias of some references, told by others."""
+    first = order(fit, left.answer_RN, left.truth_RT)
+    found = []
+    for budget in budgets:
+        chosen = first[:budget]
+        learnt = estimators.known(fit.estimator)().fit(left.answer_RN[:, chosen], left.truth_RT)
+        found.append(np.reshape(learnt.predict(asked.answer_RN[:, chosen]), (-1, len(left.figures))))
+    return found
+
+
+def _half_widths(fit: Fit, left: Pool, budgets: Sequence[int]) -> Floats:
+    """(B, T); infinite where the references that are left are of one architecture."""
+    off = list[list[Floats]]()
+    for network in left.about["network"].unique():
+        out_R = (left.about["network"] == network).to_numpy()
+        if not out_R.all():
+            asked = _part(left, out_R)
+            off.append([e_MT - asked.truth_RT for e_MT in _estimates(fit, _part(left, ~out_R), asked, budgets)])
+    if not off:
+        return np.full((len(budgets), len(left.figures)), np.inf)
+    off_BRT = [np.concatenate([by_budget[k] for by_budget in off]) for k in range(len(budgets))]
+    return np.array([[half_width(off_R) for off_R in off_RT.T] for off_RT in off_BRT])
 
 
 def sampled(
@@ -68,12 +97,11 @@ def sampled(
 
     A draw without an image of a group is made again, since it tells nothing.
     """
-    tables = []
+    tables, nothing_T = [], np.full(len(pool.figures), np.nan)
     for budget in budgets:
         for draw, rows in enumerate(_draws(examples, pool.figures, budget, draws, method)):
             estimate_RT = truth(pool.figures, error_RP[:, rows], examples.iloc[rows])
-            whole_R = np.ones(len(pool.about), bool)
-            tables.append(_rows(estimate_RT, pool, whole_R).assign(budget=budget, draw=draw))
+            tables.append(_rows(estimate_RT, pool, nothing_T).assign(budget=budget, draw=draw))
     return pd.concat(tables, ignore_index=True).assign(method=method, choice="random")
 
 
@@ -89,10 +117,22 @@ def _draws(
         yield rows
 
 
-def _rows(estimate_MT: Floats, pool: Pool, which_R: NDArray[np.bool_]) -> pd.DataFrame:
-    mine, truth_MT = pool.about[which_R], pool.truth_RT[which_R]
-    columns = {"id": mine["id"], "network": mine["network"], "bias": mine["bias"]}
+def _part(pool: Pool, which_R: NDArray[np.bool_]) -> Pool:
+    about = pool.about[which_R].reset_index(drop=True)
+    return pool._replace(answer_RN=pool.answer_RN[which_R], truth_RT=pool.truth_RT[which_R], about=about)
+
+
+def _rows(estimate_MT: Floats, pool: Pool, half_T: Floats) -> pd.DataFrame:
+    columns = {name: pool.about[name] for name in ("id", "network", "bias")}
     return pd.concat(
-        pd.DataFrame({**columns, "figure": figure.name, "estimate": estimate_MT[:, t], "truth": truth_MT[:, t]})
+        pd.DataFrame(
+            {
+                **columns,
+                "figure": figure.name,
+                "estimate": estimate_MT[:, t],
+                "truth": pool.truth_RT[:, t],
+                "half": half_T[t],
+            }
+        )
         for t, figure in enumerate(pool.figures)
     )

@@ -14,6 +14,7 @@ from biasray.report.results import Row
 OURS = ("kernel", "chosen")  # what everything else is compared with
 BASELINES = (PUBLIC, PRIVATE)
 ERROR = "mean absolute error of the estimate"
+COVERED, HALF = "share of truths in the 90 % interval", "half of the 90 % interval"
 
 
 def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
@@ -23,9 +24,8 @@ def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
     of a paired permutation test corrected for the number of methods (Holm), are over clusters of references: those of one
     architecture and one mixture of groups are alike. Of several draws of images a reference has the mean error.
     """
-    off = estimates.assign(
-        off=(estimates["estimate"] - estimates["truth"]).abs(), cluster=estimates["network"] + estimates["bias"]
-    )
+    off = estimates.assign(off=(estimates["estimate"] - estimates["truth"]).abs())
+    off["cluster"], off["held"] = off["network"] + off["bias"], (off["off"] <= off["half"]).astype(float)
     out = list[Row]()
     for (figure, budget), here in off.groupby(["figure", "budget"], sort=False):
         means = {way: _by_reference(mine) for way, mine in here.groupby(["method", "choice"], sort=False)}
@@ -46,13 +46,26 @@ def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
             if ours is not None and way != OURS:
                 more = mine["off"] - ours["off"]
                 out.append({**row, "metric": f"{ERROR} minus ours", "p": p[way], **_told(more, mine["cluster"], drawn[way])})
+            if np.isfinite(mine["half"]).all():
+                out += _trusted(row, mine, drawn[way])
     return out
+
+
+def _trusted(row: Row, mine: pd.DataFrame, drawn: np.random.Generator) -> list[Row]:
+    """How often the intervals hold the truth, for all architectures and for each, and how wide they are."""
+    parts = {row["group"]: mine, **{f"{row['group']}, {name}": part for name, part in mine.groupby("network")}}
+    held = [
+        {**row, "metric": COVERED, "group": group, "n": len(part), **_told(part["held"], part["cluster"], drawn)}
+        for group, part in parts.items()
+    ]
+    return [*held, {**row, "metric": HALF, **_told(mine["half"], mine["cluster"], drawn)}]
 
 
 def _by_reference(mine: pd.DataFrame) -> pd.DataFrame:
     """A row a reference: its mean error, its cluster, and the number of draws."""
     grouped = mine.groupby("id")
-    return grouped.agg(off=("off", "mean"), cluster=("cluster", "first"), draws=("off", "size"))
+    same = {name: (name, "first") for name in ("cluster", "network", "half")}
+    return grouped.agg(off=("off", "mean"), held=("held", "mean"), draws=("off", "size"), **same)
 
 
 def _told(value_R: pd.Series, cluster_R: pd.Series, drawn: np.random.Generator) -> dict[str, float | None]:
@@ -64,11 +77,14 @@ def _told(value_R: pd.Series, cluster_R: pd.Series, drawn: np.random.Generator) 
 def text(found: Sequence[Row]) -> str:
     """A table a figure: a line a method, a column a budget."""
     parts = []
-    for figure in dict.fromkeys(r["group"] for r in found):
+    for figure in dict.fromkeys(r["group"] for r in found if r["metric"] == ERROR):
         mine = [r for r in found if r["group"] == figure and r["metric"] == ERROR]
         table = pd.DataFrame({"method": called(r), "images": r["budget"], "error": spelt(r)} for r in mine)
         wide = table.pivot_table("error", "method", "images", "first", sort=False, fill_value="")
-        parts.append(f"{figure}: {ERROR} (95 % over references)\n{wide[sorted(wide)].to_string()}")
+        held = [r for r in found if r["group"] == figure and r["metric"] == COVERED and (r["method"], r["choice"]) == OURS]
+        covered = ", ".join(f"{r['budget']} images {100 * r['value']:.0f} %" for r in held)
+        end = f"\nTruths in the 90 % interval of kernel, chosen: {covered}" if held else ""
+        parts.append(f"{figure}: {ERROR} (95 % over references)\n{wide[sorted(wide)].to_string()}{end}")
     return "\n\n".join(parts)
 
 

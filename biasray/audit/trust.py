@@ -1,0 +1,48 @@
+"""How far an estimate can be trusted. Axes: M model, R reference, N image that was asked about."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from sklearn.neighbors import NearestNeighbors
+
+from biasray.audit.embedding import Standard
+from biasray.metrics.counts import Floats
+
+LEVEL = 0.9
+
+
+def half_width(off_R: Floats) -> float:
+    """Half of an interval that holds the truth of a further model with 90 %, from the errors on models that were left out.
+
+    Split conformal prediction (Vovk et al. 2005): the (n + 1) 0.9-th smallest error. Infinite for fewer than nine.
+    """
+    place = math.ceil((len(off_R) + 1) * LEVEL)
+    return float(np.sort(np.abs(off_R))[place - 1]) if place <= len(off_R) else math.inf
+
+
+def unlike(answer_MN: Floats, answer_RN: Floats, architecture_R: pd.Series) -> Floats:
+    """(M,) share of the references that are nearer to one of another architecture than the model is to any.
+
+    Near 1 the model answers like no reference, and the estimate rests on nothing. Distances are those of answers in standard
+    deviations of the references.
+    """
+    scaler = Standard(answer_RN)
+    own_RN, model_MN = scaler(answer_RN).numpy(), scaler(answer_MN).numpy()
+    near_R = np.empty(len(own_RN))
+    for name in architecture_R.unique():
+        mine_R = (architecture_R == name).to_numpy()
+        near_R[mine_R] = _nearest(own_RN[mine_R], own_RN[~mine_R])
+    return np.asarray((near_R < _nearest(model_MN, own_RN)[:, None]).mean(1))
+
+
+def _nearest(answer_MN: Floats, answer_RN: Floats) -> Floats:
+    return np.asarray(NearestNeighbors(n_neighbors=1).fit(answer_RN).kneighbors(answer_MN)[0][:, 0])
+
+
+def turned(answer_N: Floats, answer_RN: Floats) -> float:
+    """Correlation of a model's answers with the references' mean; near -1 it counts its labels the other way round."""
+    mean_N = answer_RN.mean(0)
+    if np.ptp(answer_N) == 0 or np.ptp(mean_N) == 0:
+        return 0.0
+    return float(np.corrcoef(answer_N, mean_N)[0, 1])

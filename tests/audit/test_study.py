@@ -1,0 +1,64 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from biasray.audit.figures import Figure
+from biasray.audit.study import PRIVATE, Fit, Pool, sampled, told
+from biasray.report.study_rows import COVERED, ERROR, rows
+from tests.audit.references import references
+
+BLACK = Figure("race", "Black", "all")
+BUDGETS = (5, 20)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    answer_RN, bias_RT, architecture_R, _ = references(figures=2)
+    names = [f"net {a}" for a in architecture_R]
+    levels = [f"{level:.0f}" for level in bias_RT[:, 0]]
+    about = pd.DataFrame({"id": [f"{k:03d}" for k in range(len(names))], "network": names, "bias": levels})
+    return Pool(answer_RN, bias_RT, [Figure("gender", "Male", "Female"), BLACK], about)
+
+
+def test_the_references_that_are_left_out_are_told_by_the_others_alone(pool: Pool) -> None:
+    fit = Fit("net 1", "ridge", "chosen", 0)
+    table = told(fit, pool, BUDGETS)
+    assert len(table) == 40 * 2 * 2
+    assert set(table["network"]) == {"net 1"}
+    mixed_RT = np.where((pool.about["network"] == "net 1").to_numpy()[:, None], 99.0, pool.truth_RT)
+    again = told(fit, pool._replace(truth_RT=mixed_RT), BUDGETS)
+    assert (again["estimate"] == table["estimate"]).all()
+    assert (again["half"] == table["half"]).all()
+    assert (again["truth"] == 99).all()
+
+
+def test_a_study_tells_how_far_off_each_way_is_and_how_often_its_intervals_hold(pool: Pool) -> None:
+    fits = [Fit(f"net {a}", name, "chosen", 0) for a in range(3) for name in ("ridge", "kernel")]
+    fits += [Fit(f"net {a}", "ridge", "random", draw) for a in range(3) for draw in range(2)]
+    found = rows("zoo", pd.concat([told(fit, pool, BUDGETS) for fit in fits]))
+    error = {(r["method"], r["choice"], r["budget"]): r for r in found if (r["metric"], r["group"]) == (ERROR, BLACK.name)}
+    assert error["ridge", "chosen", 5]["value"] < error["ridge", "random", 5]["low"]
+    assert (error["ridge", "random", 5]["n"], error["ridge", "random", 5]["seeds"]) == (120, 2)
+    worse = next(r for r in found if r["metric"] == f"{ERROR} minus ours" and (r["choice"], r["budget"]) == ("random", 5))
+    assert worse["p"] < 0.01
+    assert worse["low"] > 0
+    held = {r["group"]: r["value"] for r in found if (r["metric"], r["method"], r["budget"]) == (COVERED, "kernel", 20)}
+    assert set(held) >= {BLACK.name, f"{BLACK.name}, net 0"}
+    assert 0.8 <= held[BLACK.name] <= 1
+
+
+def test_a_leaked_sample_is_as_far_off_as_sampling_makes_it(pool: Pool) -> None:
+    drawn = np.random.default_rng(0)
+    examples = pd.DataFrame({"gender": np.repeat(["Male", "Female"], 2000)})
+    error_RP = drawn.normal(5, 2, (len(pool.about), 4000))
+    gender = pool._replace(figures=pool.figures[:1], truth_RT=np.zeros((len(pool.about), 1)))
+    table = sampled(PRIVATE, error_RP, examples, gender, [100], 50)
+    expected = np.sqrt(2 / np.pi) * 2 * np.sqrt(1 / 50 + 1 / 50)  # of a simple random sample, audit.md
+    assert table["estimate"].abs().mean() == pytest.approx(expected, rel=0.05)
+
+
+def test_a_sample_without_a_group_is_drawn_again(pool: Pool) -> None:
+    examples = pd.DataFrame({"race": ["Black"] * 20 + ["White"] * 180})
+    black = pool._replace(figures=[BLACK], truth_RT=pool.truth_RT[:, 1:])
+    table = sampled(PRIVATE, np.ones((len(pool.about), 200)), examples, black, [3], 10)
+    assert np.isfinite(table["estimate"]).all()

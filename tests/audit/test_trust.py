@@ -1,0 +1,37 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from biasray.audit.trust import half_width, turned, unlike
+from tests.audit.references import references
+
+
+def test_an_interval_holds_a_further_error_as_often_as_it_says() -> None:
+    drawn = np.random.default_rng(0)
+    held = [abs(drawn.normal()) <= half_width(drawn.normal(size=30)) for _ in range(3000)]
+    assert np.mean(held) == pytest.approx(28 / 31, abs=0.02)
+
+
+def test_too_few_errors_give_no_interval() -> None:
+    assert half_width(np.ones(8)) == math.inf
+    assert half_width(np.arange(9.0)) == 8
+
+
+def test_a_model_that_answers_like_no_reference_is_found() -> None:
+    answer_RN, _, architecture_R, _ = references()
+    names, left = pd.Series(architecture_R).map(str), architecture_R < 2
+    like = unlike(answer_RN[~left], answer_RN[left], names[left])
+    assert np.median(like) < 0.9
+    strange = answer_RN[~left] + np.random.default_rng(0).normal(0, 3, answer_RN[~left].shape)
+    assert unlike(strange, answer_RN[left], names[left]).min() > 0.99
+
+
+def test_labels_that_are_counted_the_other_way_round_are_found() -> None:
+    drawn = np.random.default_rng(0)
+    right_N = drawn.uniform(size=40)
+    answer_RN = np.clip(right_N + drawn.normal(0, 0.1, (20, 40)), 0, 1)
+    assert turned(answer_RN[0], answer_RN[1:]) > 0.8
+    assert turned(1 - answer_RN[0], answer_RN[1:]) < -0.8
+    assert turned(np.full(40, 0.5), answer_RN) == 0
