@@ -1,198 +1,237 @@
 """Estimate the bias of a black box on data that it never sees, from a few answers."""
 
-import dataclasses
-from collections.abc import Sequence
+import io
+import time
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal, final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import tyro
+from PIL import Image
 
-from biasray import data, storage
-from biasray.audit import estimators, figures
-from biasray.audit.figures import Figure, Target
-from biasray.audit.study import PRIVATE, PUBLIC, Fit, Pool, sampled
-from biasray.data.dataset import DataSet
-from biasray.engine.answers import answer_all
-from biasray.engine.audit import file, fit_all
-from biasray.engine.cells import Status
-from biasray.random import rng
-from biasray.report import study_rows
-from biasray.zoo import store
+from biasray import storage
+from biasray.audit import estimators, journal, kit
+from biasray.audit.asking import AGAIN, ask, read_again
+from biasray.audit.journal import Journal
+from biasray.audit.kit import Kit
+from biasray.audit.reading import Reading
+from biasray.audit.study import Fit, half_widths, order
+from biasray.audit.targets.exported import exported
+from biasray.audit.targets.http import Http
+from biasray.audit.targets.local import Seen, onnx, weights
+from biasray.audit.targets.recorded import Recorded
+from biasray.audit.targets.target import Probe, Target
+from biasray.audit.verdict import Verdict, judge
 from pipelines.cli import about, run
-from pipelines.place import claim, flat, refuse_relative
-from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.place import refuse_relative
+from pipelines.references import References, asked_about, sources, told
+from pipelines.study import Study, study
 
-CANDIDATES = 1000  # public images among which are chosen those to ask about
-DRAWS = 20  # of annotated images, for a baseline
+STEPS = (10, 20, 40, 80, 160, 320, 640)  # numbers of answers for which intervals are calibrated
+JOURNAL, RESULTS = "journal.jsonl", "results.json"
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
-class Study:
-    """See how well bias is estimated: each architecture in turn is audited by the references of the others.
+class Prepare(References):
+    """Make the kit of an audit: the images to ask about, and what the references answered to them.
 
-    Compares estimators with chosen and with random images, and with annotated public images and leaked private ones of the
-    same number. Writes results.json, report.html and a table of all estimates. The same command again goes on where it stopped.
+    It holds no private image and no private label; of the private data it holds the bias of each reference.
     """
 
-    references: str
-    """Folder or URI of a finished zoo that `pipelines.zoo reference` made."""
-    private: str
-    """Data that bias is judged on: an imported set of faces with age, gender and race, of which no reference saw what is not
-    its training split."""
-    probes: str
-    """Imported public faces to ask about; only the baseline of annotated public images reads their labels."""
-    target: Target = "age"
-    """What the references predict: age, judged by the mean absolute error in years, or gender, by the error rate."""
-    figure: tuple[str, ...] = ()
-    """Figures of bias, such as gender=Male-Female or race=Black (against all). Default: those of the paper in the attribute
-    that the references vary in."""
-    same: tuple[str, ...] = ("East Asian=Asian",)
-    """Groups that have another name among the public faces."""
-    estimators: tuple[str, ...] = ("all",)
-    """all, or kernel, stress and ridge."""
-    budgets: tuple[int, ...] = (10, 20, 40, 80, 100, 300, 1000)
-    """Numbers of images to ask about."""
-    candidates: int = CANDIDATES
-    """Public images among which these are chosen, drawn at random."""
-    draws: int = 5
-    """Of random images, for the control."""
-    seed: int = 0
-    """Draws the candidates."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/study-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
+    budget: int = 80
+    """Images to ask about, at most."""
+    estimator: str = "kernel"
+    """kernel, stress or ridge."""
+    out: str
+    """Folder or URI of the kit."""
 
 
-def main(config: Study) -> str:
-    return study(config)
+@final
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Ask a black box about the images of a kit, and estimate its bias.
+
+    Each answer is in the journal before the next question goes out. The same command again goes on where it stopped, and asks
+    nothing twice.
+    """
+
+    kit: str
+    """Folder or URI of the kit."""
+    black_box: str
+    """http://..., answers.csv, model.pt2, model.onnx, or weights.safetensors:NETWORK."""
+    budget: int | None = None
+    """Questions, at most. Default: all images of the kit."""
+    repeats: int = 0
+    """How many of them ask a second time about the first images, to catch a model that changes its mind."""
+    reading: Reading = Reading()
+    seen: Seen = Seen()
+    form: Literal["json", "multipart"] = "json"
+    """How an image goes over HTTP: as base64 in JSON, or as the file of a form."""
+    timeout: float = 30.0
+    """Seconds to wait for an answer over HTTP."""
+    tries: int = 8
+    """Of one question over HTTP."""
+    every: float = 0.0
+    """Seconds between two questions over HTTP, at least."""
+    out: str
+    """Folder of the journal and the results, on this machine."""
 
 
-def study(config: Study) -> str:
-    """Returns the folder of the results."""
+@final
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """Read the journal of an audit, see that nothing in it was changed, and estimate anew, offline."""
+
+    kit: str
+    """Folder or URI of the kit."""
+    journal: str
+    """The journal that `run` wrote."""
+    reading: Reading = Reading()
+
+
+Config = (
+    Annotated[Prepare, tyro.conf.subcommand("prepare")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Replay, tyro.conf.subcommand("replay")]
+    | Annotated[Study, tyro.conf.subcommand("study")]
+)
+
+
+def main(config: Prepare | Run | Replay | Study) -> None:
+    match config:
+        case Prepare():
+            prepare(config)
+        case Run():
+            audit(config)
+        case Replay():
+            replay(config)
+        case Study():
+            study(config)
+
+
+def prepare(config: Prepare) -> str:
+    """Returns the checksum of the kit."""
     refuse_relative("--out", config.out)
-    for option, place in (("--references", config.references), ("--private", config.private), ("--probes", config.probes)):
-        if place not in data.built_in():
-            refuse_relative(option, place)
-    zoo, private, public = storage.absolute(config.references), data.load(config.private), data.load(config.probes)
-    index = store.Zoo(zoo).index
-    told = asked_figures(config, index, private)
-    rows_P, rows_N = unseen(private, index), candidates(public, config.candidates, config.seed)
-    budgets = sorted({min(budget, len(rows_N)) for budget in config.budgets})
-    if not budgets or budgets[0] < 2 or config.draws < 1:
-        raise ValueError("--budgets must be 2 or more, --draws 1 or more.")
-    checksum = storage.read_json(storage.join(zoo, store.MANIFEST))["checksum"]
-    asked = {**dataclasses.asdict(config), "out": None, "tracking": None}
-    fingerprint = storage.fingerprint([asked, checksum, private.checksum, public.checksum])
-    name = config.out or f"runs/study-{fingerprint}"
-    out = storage.absolute(name)  # workers have other working directories
-    claim(out, [{**asked, "zoo": checksum, "hash": fingerprint}])
-    records = start(config.tracking, f"study {config.references}", fingerprint, flat(dataclasses.asdict(config)))
-    print(f"{len(index):,} references, {', '.join(f.name for f in told)}, {len(rows_N):,} candidates\nout: {name}\n")
-
-    answer_RN, answer_RP = (
-        answers(zoo, dataset, rows, config.target, out, called)
-        for dataset, rows, called in ((public, rows_N, "public"), (private, rows_P, "private"))
+    estimators.known(config.estimator)
+    if config.budget < STEPS[0] or config.budget > config.candidates:
+        raise ValueError(f"--budget {config.budget}: give {STEPS[0]} to the number of --candidates, {config.candidates:,}.")
+    if storage.exists(storage.join(config.out, kit.KIT)):
+        raise ValueError(f"{config.out} holds a kit already; give another --out.")
+    zoos, read = sources(config)
+    asked_about(config, zoos)
+    scratch = f"runs/references-{read}"
+    found = told(config, zoos, storage.absolute(scratch))
+    fit = Fit("", config.estimator, "chosen", 0)
+    budget = min(config.budget, len(found.rows_N))
+    asked = order(fit, found.pool.answer_RN, found.pool.truth_RT)[:budget]
+    budgets = sorted({*(step for step in STEPS if step < budget), budget})
+    half_BT = half_widths(fit, found.pool, budgets)
+    named = [f.name for f in found.pool.figures]
+    pairs = [(b, name) for b in budgets for name in named]
+    intervals = [{"budget": b, "figure": name, "half": half} for (b, name), half in zip(pairs, half_BT.flat, strict=True)]
+    rows = found.rows_N[asked]
+    names = found.public.examples["id"].iloc[rows]
+    probes = [Probe(name, png(image_HWC)) for name, image_HWC in zip(names, found.public.take(rows), strict=True)]
+    described = {"target": config.target, "estimator": config.estimator, "read": read, "made": about()}
+    pool = found.pool._replace(answer_RN=found.pool.answer_RN[:, asked])
+    checksum = kit.write(Kit(described, probes, pool, pd.DataFrame(intervals)), config.out)
+    last = {f["figure"]: f["half"] for f in intervals}
+    print(f"{config.out}: {budget} images, {len(pool.about):,} references, checksum {checksum}")
+    print(
+        "\n".join(f"{name}: 90 % of the estimates are within {half:.3f} {unit(config.target)}" for name, half in last.items())
     )
-    examples_N, examples_P = public.examples.iloc[rows_N], private.examples.iloc[rows_P]
-    error_RP = figures.errors(config.target, answer_RP, examples_P)
-    pool = Pool(answer_RN, figures.truth(told, error_RP, examples_P), told, index[["id", "network", "bias"]])
-    fits = planned(config, index)
-    with Progress("fits", "fits") as progress:
-        failed = fit_all(fits, pool, budgets, out, progress)
-    tables = [storage.read_table(file(out, fit)) for k, fit in enumerate(fits) if k not in failed]
-    tables.append(sampled(PRIVATE, error_RP, examples_P, pool, budgets, DRAWS))
-    tables += annotated(config, told, answer_RN, examples_N, pool, budgets)
-    estimates = pd.concat(tables, ignore_index=True)
-    rows = study_rows.rows(config.references, estimates)
-    storage.write(storage.join(out, "estimates.parquet"), storage.parquet(estimates))
-    storage.write_json(storage.join(out, "results.json"), {"about": about(), "rows": rows})
-    print(f"{study_rows.text(rows)}\n\n{name}/results.json and estimates.parquet hold the rest.")
-    if records:
-        means = {f"{r['method']}/{r['setting']}/{r['group']}".replace(",", ""): r["value"] for r in rows if "p" not in r}
-        print(records.close(means, out, ["config.json", "results.json", "estimates.parquet"], bool(failed)))
-    if failed:
-        said = [f"{fits[k].estimator}, {fits[k].held} left out: {sentence}" for k, sentence in failed.items()]
-        raise ValueError("\n".join([*said, "What was fitted stays; the same command tries the rest again."]))
-    return out
+    return checksum
 
 
-def asked_figures(config: Study, index: pd.DataFrame, private: DataSet) -> list[Figure]:
-    """The figures of bias; raises ValueError for those that the private data cannot give."""
-    given = [figures.figure(text) for text in config.figure]
-    told = given or [f for f in figures.published(private.examples) if f.attribute == index["attribute"].iloc[0]]
-    if not told:
-        raise ValueError(f"Give --figure: the references vary in {index['attribute'].iloc[0]}, for which there is no default.")
-    return told
+def png(image_HWC: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image_HWC.squeeze()).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
-def unseen(private: DataSet, index: pd.DataFrame) -> NDArray[np.int64]:
-    """Rows of the private data that no reference was trained on: all of another data set, else what is not for training."""
-    rows = np.arange(len(private.examples))
-    if private.checksum not in set(index["data"]):
-        return rows
-    return rows[(private.examples["split"] != "train").to_numpy()]
+def unit(target: str) -> str:
+    return "years" if target == "age" else "of the error rate"
 
 
-def candidates(public: DataSet, number: int, seed: int) -> NDArray[np.int64]:
-    """Rows of public images, drawn from all of them."""
-    drawn = rng(seed, "candidates").permutation(len(public.examples))
-    return np.sort(drawn[:number])
+def audit(config: Run) -> Verdict:
+    """Ask, and estimate."""
+    if "://" in config.out:
+        raise ValueError(f"--out {config.out}: a journal grows line by line, so give a folder of this machine.")
+    refuse_relative("--out", config.out)
+    given = kit.read(config.kit)
+    if given.about["target"] != config.reading.target:
+        raise ValueError(f"The kit asks about {given.about['target']}, and --kind {config.reading.kind} is none; give another.")
+    budget = len(given.probes) + config.repeats if config.budget is None else config.budget
+    first = min(budget - config.repeats, len(given.probes))
+    if not 0 <= config.repeats <= first:
+        raise ValueError(f"--repeats {config.repeats} of a --budget of {budget}: give 0 to {budget // 2}.")
+    probes = list(given.probes[:first])
+    probes += [probe._replace(name=probe.name + AGAIN) for probe in probes[: config.repeats]]
+    target = opened(config)
+    began, kept = time.monotonic(), Journal(storage.join(config.out, JOURNAL), identity(given, config.black_box))
+    before = len(kept.entries)
+    asked = ask(target, probes, kept, config.reading, budget)
+    seconds = time.monotonic() - began
+    found = judge(given, asked)
+    told = {"about": about(), "kit": given.checksum, "black_box": config.black_box, "asked": len(asked), **result(found)}
+    storage.write_json(storage.join(config.out, RESULTS), told)
+    print(f"{len(asked) - before} questions in {seconds:.1f} s, {before} answers were there already.")
+    print(text(found, given))
+    print(f"\n{config.out}/{JOURNAL} proves the answers, {RESULTS} holds the rest.")
+    return found
 
 
-def answers(zoo: str, dataset: DataSet, rows: NDArray[np.int64], target: Target, out: str, called: str) -> NDArray[np.float64]:
-    """(R, N) what each reference answers; raises ValueError where they do not predict the target."""
-    members, done = len(store.Zoo(zoo).index), 0
-    with Progress(f"members asked about {called} images", "members") as progress:
-
-        def told(more: int) -> None:
-            nonlocal done
-            done += more
-            progress(Status(members, done, 0, done, members, 0))
-
-        found = answer_all(zoo, dataset, rows, out, told)
-    if target not in found:
-        raise ValueError(f"The references predict {' and '.join(found)}, not {target}; give --target {next(iter(found))}.")
-    return found[target].astype(np.float64)
+def identity(given: Kit, black_box: str) -> dict[str, Any]:
+    """What a journal is about."""
+    return {"kit": given.checksum, "black box": black_box}
 
 
-def planned(config: Study, index: pd.DataFrame) -> list[Fit]:
-    """Every fit; raises ValueError for an unknown estimator, and for references of one architecture."""
-    names = list(estimators.found()) if "all" in config.estimators else list(dict.fromkeys(config.estimators))
-    for name in names:
-        estimators.known(name)
-    architectures = list(dict.fromkeys(index["network"]))
-    if len(architectures) < 2:
-        raise ValueError(
-            "All references are of one architecture; a study leaves one out, so make a zoo of two --networks or more."
-        )
-    chosen = [Fit(held, name, "chosen", 0) for name in names for held in architectures]
-    drawn = [Fit(held, name, "random", draw) for name in names for held in architectures for draw in range(config.draws)]
-    return [*chosen, *drawn]
+def opened(config: Run) -> Target:
+    """The black box; raises ValueError for what is none."""
+    place, colon, name = config.black_box.rpartition(":")
+    if config.black_box.startswith(("http://", "https://")):
+        return Http(url=config.black_box, form=config.form, timeout=config.timeout, tries=config.tries, every=config.every)
+    if config.black_box.endswith(".csv"):
+        return Recorded(config.black_box)
+    if config.black_box.endswith(".pt2"):
+        return exported(config.black_box, config.seen)
+    if config.black_box.endswith(".onnx"):
+        return onnx(config.black_box, config.seen)
+    if colon and place.endswith(".safetensors"):
+        return weights(place, name, config.seen)
+    raise ValueError(
+        f"--black-box {config.black_box}: give http://..., a .csv of answers, a .pt2 or .onnx file, or "
+        "weights.safetensors:NETWORK."
+    )
 
 
-def annotated(
-    config: Study,
-    told: Sequence[Figure],
-    answer_RN: NDArray[np.float64],
-    examples: pd.DataFrame,
-    pool: Pool,
-    budgets: Sequence[int],
-) -> list[pd.DataFrame]:
-    """Baseline 1, where the public images have the labels for it."""
-    names = dict(text.split("=", 1) for text in config.same)
-    here = [f._replace(group=names.get(f.group, f.group), against=names.get(f.against, f.against)) for f in told]
-    try:
-        figures.check(here, examples, config.probes)
-        error_RN = figures.errors(config.target, answer_RN, examples)
-    except (ValueError, KeyError) as error:
-        print(f"No baseline of annotated public images: {error}")
-        return []
-    found = sampled(PUBLIC, error_RN, examples, pool._replace(figures=here), budgets, DRAWS)
-    return [found.replace({"figure": dict(zip([f.name for f in here], [f.name for f in told], strict=True))})]
+def replay(config: Replay) -> Verdict:
+    given = kit.read(config.kit)
+    said, entries, last = journal.replayed(storage.read(config.journal), config.journal)
+    if said["kit"] != given.checksum:
+        raise ValueError(f"{config.journal} is of an audit with another kit ({said['kit']}, not {given.checksum}).")
+    asked = read_again(entries, config.reading, given.probes)
+    found = judge(given, asked)
+    print(f"{len(entries)} answers of {said['black box']}, none changed; the chain ends with {last[:16]}.")
+    print(text(found, given))
+    return found
+
+
+def result(found: Verdict) -> dict[str, Any]:
+    estimates = [{**e._asdict(), "half": e.half if np.isfinite(e.half) else None} for e in found.estimates]
+    kept = {name: value for name, value in found._asdict().items() if name not in ("estimates", "places")}
+    return {"estimates": estimates, **kept}
+
+
+def text(found: Verdict, given: Kit) -> str:
+    lines = []
+    for e in found.estimates:
+        interval = f" (90 % interval {e.value - e.half:.2f} to {e.value + e.half:.2f})" if np.isfinite(e.half) else ""
+        lines.append(f"{e.figure}: {e.value:.2f} {unit(given.about['target'])}{interval}")
+    return "\n".join([*lines, f"from {found.answers} answers", *found.caveats])
 
 
 if __name__ == "__main__":
-    run(Study, main)
+    run(Config, main)  # type: ignore[arg-type]

@@ -8,6 +8,8 @@ from biasray.audit.journal import Entry, Journal
 from biasray.audit.reading import Reading
 from biasray.audit.targets.target import Probe, SilentError, Target
 
+AGAIN = " again"  # of the name of a probe that is asked about a second time
+
 
 class Asked(NamedTuple):
     """One question and its answer; NaN where the answer has no number."""
@@ -59,3 +61,12 @@ def _read(entry: Entry, reading: Reading) -> Asked:
         return Asked(entry.probe, reading(entry.answer), "")
     except ValueError as error:
         return Asked(entry.probe, float("nan"), str(error))
+
+
+def read_again(entries: Sequence[Entry], reading: Reading, probes: Sequence[Probe]) -> list[Asked]:
+    """The answers of a journal; raises ValueError where an image that was sent is not the one in the kit."""
+    sent = {probe.name: storage.checksum(probe.image_png) for probe in probes}
+    for entry in entries:
+        if sent.get(entry.probe.removesuffix(AGAIN)) != entry.image:
+            raise ValueError(f"Answer {entry.number} is to another image than the kit's {entry.probe}; it proves nothing.")
+    return [_read(entry, reading) for entry in entries]

@@ -49,13 +49,13 @@ class Embedding(RegressorMixin, BaseEstimator, ABC):
         answer_RN, y_RT = self.scaler_(X), Standard(self.y_RT_)(self.y_RT_)
         w_EN = descend(self.objective(answer_RN, y_RT), self.start(answer_RN, y_RT), 0, self.steps)
         self.weight_TDN_ = w_EN.reshape(y_RT.shape[1], PLANE, -1)
-        self.place_RTD_ = self._placed(answer_RN)
+        self.place_RTD_ = self.placed(X)
         self.n_features_in_ = X.shape[1]
         return self
 
     def predict(self, X: Floats) -> Floats:
         """(M,) or (M, T) bias of models with answers `X` (M, N)."""
-        place_MTD = self._placed(self.scaler_(X))
+        place_MTD = self.placed(X)
         found = [
             self.near(torch.cdist(place_MTD[:, t], self.place_RTD_[:, t]).double().numpy(), y_R)
             for t, y_R in enumerate(self.y_RT_.T)
@@ -84,8 +84,9 @@ class Embedding(RegressorMixin, BaseEstimator, ABC):
 
         return of
 
-    def _placed(self, answer_MN: Tensor) -> Tensor:
-        return torch.einsum("mn,tdn->mtd", answer_MN, self.weight_TDN_)
+    def placed(self, X: Floats) -> Tensor:
+        """(M, T, D) of models with answers `X` (M, N)."""
+        return torch.einsum("mn,tdn->mtd", self.scaler_(X), self.weight_TDN_)
 
 
 class Standard:

@@ -28,6 +28,9 @@ class Reading:
     (25, 32). probability, percentage: that the face is a man's, or a list of two, of which the last is. label: the gender."""
     bins: tuple[float, ...] = FAIRFACE
     """Years that each bin stands for."""
+    scale: float = 1.0
+    """A number times this, and `shift` more, is the age in years: 20 and 35 for this project's own age regressors."""
+    shift: float = 0.0
     flipped: bool = False
     """The probability is a woman's, or the first of two is a man's."""
 
@@ -40,7 +43,7 @@ class Reading:
         found = self._found(answer)
         match self.kind:
             case "number":
-                return _within(_number(found), 0, OLDEST, "age")
+                return _within(self.scale * _number(found) + self.shift, 0, OLDEST, "age")
             case "bins":
                 return self._expected(found)
             case "band":

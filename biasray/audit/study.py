@@ -56,7 +56,7 @@ def told(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
     """
     out_R = (pool.about["network"] == fit.held).to_numpy()
     left, asked = _part(pool, ~out_R), _part(pool, out_R)
-    half_BT = _half_widths(fit, left, budgets) if fit.choice == "chosen" else np.full((len(budgets), len(pool.figures)), np.nan)
+    half_BT = half_widths(fit, left, budgets) if fit.choice == "chosen" else np.full((len(budgets), len(pool.figures)), np.nan)
     tables = [
         _rows(estimate_MT, asked, half_T).assign(budget=budget)
         for budget, estimate_MT, half_T in zip(budgets, _estimates(fit, left, asked, budgets), half_BT, strict=True)
@@ -76,8 +76,8 @@ def _estimates(fit: Fit, left: Pool, asked: Pool, budgets: Sequence[int]) -> lis
     return found
 
 
-def _half_widths(fit: Fit, left: Pool, budgets: Sequence[int]) -> Floats:
-    """(B, T); infinite where the references that are left are of one architecture."""
+def half_widths(fit: Fit, left: Pool, budgets: Sequence[int]) -> Floats:
+    """(B, T) half of the 90 % intervals, from errors on each architecture when it is left out; infinite where there is one."""
     off = list[list[Floats]]()
     for network in left.about["network"].unique():
         out_R = (left.about["network"] == network).to_numpy()

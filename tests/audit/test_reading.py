@@ -13,6 +13,7 @@ DEEPFACE = [{"age": 31, "gender": {"Woman": 3.0, "Man": 97.0}, "dominant_gender"
     [
         (Reading(), 31.5, 31.5),
         (Reading(field="0.age"), DEEPFACE, 31),
+        (Reading(scale=20, shift=35), -0.5, 25),
         (Reading(kind="percentage", field="0.gender.Man"), DEEPFACE, 0.97),
         (Reading(kind="percentage", field="0.gender.Woman", flipped=True), DEEPFACE, 0.97),
         (Reading(kind="label", field="0.dominant_gender"), DEEPFACE, 1),

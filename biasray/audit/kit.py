@@ -1,0 +1,76 @@
+"""What an auditor takes along: images to ask about, and what references answered to them. No private image, no private label.
+
+    kit.json             what it is, checksums of the other files, and a checksum of all that
+    probes.parquet       images in the order in which they are asked about, PNG
+    references.parquet   a row a reference: architecture, mixture, answer to each probe, each figure of bias
+    intervals.parquet    half of the 90 % interval by number of answers and figure
+
+Axes: R reference, N probe, T figure of bias.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from biasray import storage
+from biasray.audit.figures import Figure
+from biasray.audit.study import Pool
+from biasray.audit.targets.target import Probe
+
+KIT, PROBES, REFERENCES, INTERVALS = "kit.json", "probes.parquet", "references.parquet", "intervals.parquet"
+
+
+class Kit(NamedTuple):
+    about: dict[str, Any]  # target, estimator, and where references, probes and truth are from
+    probes: Sequence[Probe]
+    pool: Pool
+    intervals: pd.DataFrame  # budget, figure, half
+    checksum: str = ""  # of a kit that was written
+
+    def half(self, answers: int, figure: str) -> float:
+        """Half of the 90 % interval with so many answers: that of the next smaller budget; infinite below the smallest."""
+        mine = self.intervals[(self.intervals["figure"] == figure) & (self.intervals["budget"] <= answers)]
+        return float(mine.sort_values("budget")["half"].iloc[-1]) if len(mine) else np.inf
+
+
+def write(kit: Kit, folder: str) -> str:
+    """Store a kit; returns its checksum. Raises ValueError for a folder that is not empty."""
+    if storage.names(folder):
+        raise ValueError(f"{folder} is not empty; give another --out.")
+    pool = kit.pool
+    truth = {f"bias {k}": pool.truth_RT[:, k] for k in range(len(pool.figures))}
+    references = pool.about[["id", "network", "bias"]].assign(answers=list(pool.answer_RN), **truth)
+    tables = {
+        PROBES: pd.DataFrame([{"probe": probe.name, "image": probe.image_png} for probe in kit.probes]),
+        REFERENCES: references,
+        INTERVALS: kit.intervals,
+    }
+    files = {name: storage.parquet(table) for name, table in tables.items()}
+    for name, data in files.items():
+        storage.write(storage.join(folder, name), data)
+    about = {**kit.about, "figures": [list(figure) for figure in pool.figures]}
+    manifest = {"about": about, "files": {name: storage.checksum(data) for name, data in files.items()}}
+    checksum = storage.fingerprint(manifest)
+    storage.write_json(storage.join(folder, KIT), {**manifest, "checksum": checksum})
+    return checksum
+
+
+def read(folder: str) -> Kit:
+    """Raises ValueError for a folder without a kit, and for a kit in which a byte was changed."""
+    if not storage.exists(storage.join(folder, KIT)):
+        raise ValueError(f"{folder} holds no kit: it has no {KIT}; give the folder that `pipelines.audit prepare` made.")
+    manifest = storage.read_json(storage.join(folder, KIT))
+    checksum = manifest.pop("checksum", "")
+    if checksum != storage.fingerprint(manifest):
+        raise ValueError(f"{folder}/{KIT} was changed: it has another checksum than it says; get the kit anew.")
+    for name, expected in manifest["files"].items():
+        if storage.checksum(storage.read(storage.join(folder, name))) != expected:
+            raise ValueError(f"{folder}/{name} was changed: {KIT} has another checksum; get the kit anew.")
+    probes, references, intervals = (storage.read_table(storage.join(folder, n)) for n in (PROBES, REFERENCES, INTERVALS))
+    about = manifest["about"]
+    figures = [Figure(*figure) for figure in about.pop("figures")]
+    truth_RT = references[[f"bias {k}" for k in range(len(figures))]].to_numpy(np.float64)
+    pool = Pool(np.stack(references["answers"].to_list()), truth_RT, figures, references[["id", "network", "bias"]])
+    return Kit(about, [Probe(*row) for row in probes.itertuples(index=False)], pool, intervals, checksum)

@@ -1,0 +1,135 @@
+"""What an audit starts from: references, the bias that they have on private data, and their answers to public images."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from biasray import data, storage
+from biasray.audit import figures
+from biasray.audit.figures import Figure, Target
+from biasray.audit.study import Pool
+from biasray.data.dataset import DataSet
+from biasray.engine.answers import answer_all
+from biasray.engine.cells import Status
+from biasray.random import rng
+from biasray.zoo import store
+from pipelines.place import refuse_relative
+from pipelines.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    references: tuple[str, ...]
+    """Folders or URIs of finished zoos that `pipelines.zoo reference` made."""
+    private: str
+    """Data that bias is judged on: an imported set of faces with age, gender and race. No reference may have seen it: of the
+    set that they learnt from, only what is not its training split is used."""
+    probes: str
+    """Imported public faces to ask about."""
+    target: Target = "age"
+    """What models predict: age, judged by the mean absolute error in years, or gender, by the error rate."""
+    figure: tuple[str, ...] = ()
+    """Figures of bias, such as gender=Male-Female or race=Black (against all). Default: those of the paper in the attributes
+    that the references vary in."""
+    candidates: int = 1000
+    """Public images, drawn at random, among which those to ask about are chosen."""
+    seed: int = 0
+    """Draws the candidates."""
+
+
+class Told(NamedTuple):
+    """What references answer, and what is known of the images."""
+
+    pool: Pool
+    error_RP: NDArray[np.float64]  # on private images
+    examples_P: pd.DataFrame
+    public: DataSet
+    rows_N: NDArray[np.int64]  # of the public images
+
+
+def sources(config: References) -> tuple[list[str], str]:
+    """The zoos, and a hash of all that an audit reads. Raises ValueError in a submitted job for relative places."""
+    for option, place in (("--private", config.private), ("--probes", config.probes)):
+        if place not in data.built_in():
+            refuse_relative(option, place)
+    for place in config.references:
+        refuse_relative("--references", place)
+    zoos = [storage.absolute(place) for place in config.references]
+    for zoo in zoos:
+        store.Zoo(zoo)
+    manifests = [storage.read_json(storage.join(zoo, store.MANIFEST))["checksum"] for zoo in zoos]
+    return zoos, storage.fingerprint([manifests, data.load(config.private).checksum, data.load(config.probes).checksum])
+
+
+def asked_about(config: References, zoos: list[str]) -> list[Figure]:
+    """The figures of bias; raises ValueError for those that the private data cannot give."""
+    private = data.load(config.private)
+    varied = set[str]()
+    for zoo in zoos:
+        index = store.Zoo(zoo).index
+        if "attribute" not in index:
+            raise ValueError(f"{zoo} holds no references; give the folder that `pipelines.zoo reference` made.")
+        varied |= set(index["attribute"])
+    given = [figures.figure(text) for text in config.figure]
+    found = given or [f for f in figures.published(private.examples) if f.attribute in varied]
+    if not found:
+        raise ValueError(f"The references vary in {', '.join(sorted(varied))}, for which there is no default; give --figure.")
+    figures.check(found, private.examples, config.private)
+    return found
+
+
+def told(config: References, zoos: list[str], out: str) -> Told:
+    """Ask every reference about the public and the private images; answers are kept below `out`."""
+    private, public = data.load(config.private), data.load(config.probes)
+    index = pd.concat([store.Zoo(zoo).index for zoo in zoos], ignore_index=True)
+    index = index.drop_duplicates("id", ignore_index=True)
+    rows_P, rows_N = _unseen(private, index), _drawn(public, config.candidates, config.seed)
+    answer_RN, answer_RP = (
+        _answers(zoos, dataset, rows, config.target, out, called)
+        for dataset, rows, called in ((public, rows_N, "public"), (private, rows_P, "private"))
+    )
+    examples_P, about = private.examples.iloc[rows_P], index[["id", "network", "bias"]]
+    error_RP, found = figures.errors(config.target, answer_RP, examples_P), asked_about(config, zoos)
+    figures.check(found, examples_P, config.private)
+    truth_RT = figures.truth(found, error_RP, examples_P)
+    whole_R = index["finite"].to_numpy() & np.isfinite(answer_RN).all(1)
+    pool = Pool(answer_RN[whole_R], truth_RT[whole_R], found, about[whole_R].reset_index(drop=True))
+    if alike := [f.name for f, truth_R in zip(found, pool.truth_RT.T, strict=True) if np.ptp(truth_R) < 1e-6]:
+        raise ValueError(f"All references have the same bias {alike[0]}; make a zoo whose groups vary.")
+    return Told(pool, error_RP[whole_R], examples_P, public, rows_N)
+
+
+def _unseen(private: DataSet, index: pd.DataFrame) -> NDArray[np.int64]:
+    """Rows that no reference was trained on."""
+    rows = np.arange(len(private.examples))
+    return rows if private.checksum not in set(index["data"]) else rows[(private.examples["split"] != "train").to_numpy()]
+
+
+def _drawn(public: DataSet, number: int, seed: int) -> NDArray[np.int64]:
+    return np.sort(rng(seed, "candidates").permutation(len(public.examples))[:number])
+
+
+def _answers(
+    zoos: list[str], dataset: DataSet, rows: NDArray[np.int64], target: Target, out: str, called: str
+) -> NDArray[np.float64]:
+    """(R, N) of all zoos, one after another, a member that two of them hold once."""
+    parts, seen = list[NDArray[np.float64]](), set[str]()
+    for zoo in zoos:
+        ids = store.Zoo(zoo).index["id"]
+        done = 0
+        with Progress(f"members asked about {called} images", "members") as progress:
+
+            def heard(more: int, members: int = len(ids), progress: Progress = progress) -> None:
+                nonlocal done
+                done += more
+                progress(Status(members, done, 0, done, members, 0))
+
+            found = answer_all(zoo, dataset, rows, out, heard)
+        if target not in found:
+            raise ValueError(f"{zoo} predicts {' and '.join(found)}, not {target}; give --target {next(iter(found))}.")
+        parts.append(found[target][[name not in seen for name in ids]].astype(np.float64))
+        seen |= set(ids)
+    return np.concatenate(parts)

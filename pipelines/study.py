@@ -1,0 +1,117 @@
+"""How well an audit does: each architecture in turn is audited by the references of the others."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import pandas as pd
+
+from biasray import storage
+from biasray.audit import estimators, figures
+from biasray.audit.study import PRIVATE, PUBLIC, Fit, sampled
+from biasray.engine.audit import file, fit_all
+from biasray.report import study_rows
+from pipelines.cli import about
+from pipelines.place import claim, flat, refuse_relative
+from pipelines.progress import Progress
+from pipelines.references import References, Told, asked_about, sources, told
+from pipelines.tracking import start
+
+DRAWS = 20  # of annotated images, for a baseline
+FILES = ("results.json", "estimates.parquet")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Study(References):
+    """See how well bias is estimated: each architecture in turn is audited by the references of the others.
+
+    Compares estimators with chosen and with random images, and with annotated public images and leaked private ones of the
+    same number. Writes results.json and a table of all estimates. The same command again goes on where it stopped.
+    """
+
+    same: tuple[str, ...] = ("East Asian=Asian",)
+    """Groups that have another name among the public faces, whose labels the baseline of annotated public images reads."""
+    estimators: tuple[str, ...] = ("all",)
+    """all, or kernel, stress and ridge."""
+    budgets: tuple[int, ...] = (10, 20, 40, 80, 100, 300, 1000)
+    """Numbers of images to ask about."""
+    draws: int = 5
+    """Of random images, for the control."""
+    out: str | None = None
+    """Folder or URI of the results. Default: runs/study-HASH."""
+    tracking: str | None = None
+    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
+
+
+def study(config: Study) -> str:
+    """Returns the folder of the results."""
+    refuse_relative("--out", config.out)
+    zoos, read = sources(config)
+    chosen = asked_about(config, zoos)
+    names = known(config.estimators)
+    if min(config.budgets, default=0) < 2 or config.draws < 1:
+        raise ValueError("--budgets must be numbers of 2 or more, --draws 1 or more.")
+    asked = {**dataclasses.asdict(config), "out": None, "tracking": None}
+    fingerprint = storage.fingerprint([asked, read])
+    name = config.out or f"runs/study-{fingerprint}"
+    out = storage.absolute(name)  # workers have other working directories
+    claim(out, [{**asked, "read": read, "hash": fingerprint}])
+    records = start(config.tracking, "study of an audit", fingerprint, flat(dataclasses.asdict(config)))
+    print(f"{', '.join(f.name for f in chosen)}, {', '.join(names)}\nout: {name}\n")
+    found = told(config, zoos, out)
+    budgets = sorted({min(budget, len(found.rows_N)) for budget in config.budgets})
+    fits = planned(names, found.pool.about, config.draws)
+    with Progress("fits", "fits") as progress:
+        failed = fit_all(fits, found.pool, budgets, out, progress)
+    tables = [storage.read_table(file(out, fit)) for k, fit in enumerate(fits) if k not in failed]
+    tables += [sampled(PRIVATE, found.error_RP, found.examples_P, found.pool, budgets, DRAWS)]
+    tables += annotated(config, found, budgets)
+    estimates = pd.concat(tables, ignore_index=True)
+    rows = study_rows.rows(", ".join(config.references), estimates)
+    storage.write(storage.join(out, "estimates.parquet"), storage.parquet(estimates))
+    storage.write_json(storage.join(out, "results.json"), {"about": about(), "rows": rows})
+    print(f"{study_rows.text(rows)}\n\n{name}/results.json and estimates.parquet hold the rest.")
+    if records:
+        means = {f"{r['method']}/{r['setting']}/{r['group']}".replace(",", ""): r["value"] for r in rows if "p" not in r}
+        print(records.close(means, out, ["config.json", *FILES], bool(failed)))
+    if failed:
+        said = [f"{fits[k].estimator}, {fits[k].held} left out: {sentence}" for k, sentence in failed.items()]
+        raise ValueError("\n".join([*said, "What was fitted stays; the same command tries the rest again."]))
+    return out
+
+
+def known(given: Sequence[str]) -> list[str]:
+    """Names of estimators; raises ValueError for one that there is not."""
+    names = list(estimators.found()) if "all" in given else list(dict.fromkeys(given))
+    for name in names:
+        estimators.known(name)
+    return names
+
+
+def planned(names: Sequence[str], index: pd.DataFrame, draws: int) -> list[Fit]:
+    """Every fit; raises ValueError for references of one architecture."""
+    architectures = list(dict.fromkeys(index["network"]))
+    if len(architectures) < 2:
+        raise ValueError(
+            "All references are of one architecture, and a study leaves one out: make a zoo of several --networks."
+        )
+    chosen = [Fit(held, name, "chosen", 0) for name in names for held in architectures]
+    drawn = [Fit(held, name, "random", draw) for name in names for held in architectures for draw in range(draws)]
+    return [*chosen, *drawn]
+
+
+def annotated(config: Study, found: Told, budgets: Sequence[int]) -> list[pd.DataFrame]:
+    """Baseline 1, where the public images have the labels for it."""
+    examples, mine = found.public.examples.iloc[found.rows_N], found.pool.figures
+    names = dict(text.split("=", 1) for text in config.same if "=" in text)
+    here = [f._replace(group=names.get(f.group, f.group), against=names.get(f.against, f.against)) for f in mine]
+    try:
+        figures.check(here, examples, config.probes)
+        error_RN = figures.errors(config.target, found.pool.answer_RN, examples)
+    except (ValueError, KeyError) as error:
+        print(f"There is no baseline of annotated public images: {error}")
+        return []
+    table = sampled(PUBLIC, error_RN, examples, found.pool._replace(figures=here), budgets, DRAWS)
+    return [table.replace({"figure": dict(zip([f.name for f in here], [f.name for f in mine], strict=True))})]
