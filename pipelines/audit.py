@@ -23,13 +23,15 @@ from biasray.audit.targets.local import Seen, onnx, weights
 from biasray.audit.targets.recorded import Recorded
 from biasray.audit.targets.target import Probe, Target
 from biasray.audit.verdict import Verdict, judge
+from biasray.report import audit_page
+from biasray.report.audit_page import UNITS, shown
 from pipelines.cli import about, run
 from pipelines.place import refuse_relative
 from pipelines.references import References, asked_about, sources, told
 from pipelines.study import Study, study
 
 STEPS = (10, 20, 40, 80, 160, 320, 640)  # numbers of answers for which intervals are calibrated
-JOURNAL, RESULTS = "journal.jsonl", "results.json"
+JOURNAL, RESULTS, REPORT = "journal.jsonl", "results.json", "report.html"
 
 
 @final
@@ -140,7 +142,7 @@ def prepare(config: Prepare) -> str:
     last = {f["figure"]: f["half"] for f in intervals}
     print(f"{config.out}: {budget} images, {len(pool.about):,} references, checksum {checksum}")
     print(
-        "\n".join(f"{name}: 90 % of the estimates are within {half:.3f} {unit(config.target)}" for name, half in last.items())
+        "\n".join(f"{name}: 90 % of the estimates are within {half:.3f} {UNITS[config.target]}" for name, half in last.items())
     )
     return checksum
 
@@ -149,10 +151,6 @@ def png(image_HWC: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image_HWC.squeeze()).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def unit(target: str) -> str:
-    return "years" if target == "age" else "of the error rate"
 
 
 def audit(config: Run) -> Verdict:
@@ -175,11 +173,14 @@ def audit(config: Run) -> Verdict:
     asked = ask(target, probes, kept, config.reading, budget)
     seconds = time.monotonic() - began
     found = judge(given, asked)
-    told = {"about": about(), "kit": given.checksum, "black_box": config.black_box, "asked": len(asked), **result(found)}
+    made = about()
+    told = {"about": made, "kit": given.checksum, "black_box": config.black_box, "asked": len(asked), **result(found)}
     storage.write_json(storage.join(config.out, RESULTS), told)
+    html = audit_page.render(found, given, config.black_box, len(asked), kept.last, made)
+    storage.write(storage.join(config.out, REPORT), html.encode())
     print(f"{len(asked) - before} questions in {seconds:.1f} s, {before} answers were there already.")
     print(text(found, given))
-    print(f"\n{config.out}/{JOURNAL} proves the answers, {RESULTS} holds the rest.")
+    print(f"\n{config.out}/{REPORT} shows it, {JOURNAL} proves the answers.")
     return found
 
 
@@ -228,8 +229,8 @@ def result(found: Verdict) -> dict[str, Any]:
 def text(found: Verdict, given: Kit) -> str:
     lines = []
     for e in found.estimates:
-        interval = f" (90 % interval {e.value - e.half:.2f} to {e.value + e.half:.2f})" if np.isfinite(e.half) else ""
-        lines.append(f"{e.figure}: {e.value:.2f} {unit(given.about['target'])}{interval}")
+        interval = f" (90 % interval {shown(e.value - e.half)} to {shown(e.value + e.half)})" if np.isfinite(e.half) else ""
+        lines.append(f"{e.figure}: {shown(e.value)} {UNITS[given.about['target']]}{interval}")
     return "\n".join([*lines, f"from {found.answers} answers", *found.caveats])
 
 

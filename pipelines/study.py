@@ -11,7 +11,7 @@ from biasray import storage
 from biasray.audit import estimators, figures
 from biasray.audit.study import PRIVATE, PUBLIC, Fit, sampled
 from biasray.engine.audit import file, fit_all
-from biasray.report import study_rows
+from biasray.report import study_page, study_rows
 from pipelines.cli import about
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
@@ -19,7 +19,7 @@ from pipelines.references import References, Told, asked_about, sources, told
 from pipelines.tracking import start
 
 DRAWS = 20  # of annotated images, for a baseline
-FILES = ("results.json", "estimates.parquet")
+FILES = ("report.html", "results.json", "estimates.parquet")
 
 
 @final
@@ -28,7 +28,7 @@ class Study(References):
     """See how well bias is estimated: each architecture in turn is audited by the references of the others.
 
     Compares estimators with chosen and with random images, and with annotated public images and leaked private ones of the
-    same number. Writes results.json and a table of all estimates. The same command again goes on where it stopped.
+    same number. Writes report.html, results.json and a table of all estimates. The same command again goes on where it stopped.
     """
 
     same: tuple[str, ...] = ("East Asian=Asian",)
@@ -71,8 +71,10 @@ def study(config: Study) -> str:
     estimates = pd.concat(tables, ignore_index=True)
     rows = study_rows.rows(", ".join(config.references), estimates)
     storage.write(storage.join(out, "estimates.parquet"), storage.parquet(estimates))
-    storage.write_json(storage.join(out, "results.json"), {"about": about(), "rows": rows})
-    print(f"{study_rows.text(rows)}\n\n{name}/results.json and estimates.parquet hold the rest.")
+    made = about()
+    storage.write_json(storage.join(out, "results.json"), {"about": made, "rows": rows})
+    storage.write(storage.join(out, "report.html"), study_page.render(rows, estimates, config.target, made).encode())
+    print(f"{study_rows.text(rows)}\n\n{name}/report.html, results.json and estimates.parquet hold the rest.")
     if records:
         means = {f"{r['method']}/{r['setting']}/{r['group']}".replace(",", ""): r["value"] for r in rows if "p" not in r}
         print(records.close(means, out, ["config.json", *FILES], bool(failed)))

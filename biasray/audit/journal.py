@@ -30,13 +30,13 @@ class Journal:
         """
         self.file = Path(file)
         if not self.file.exists():
-            self.entries, self._last = list[Entry](), _hashed("", {"about": about})
+            self.entries, self.last = list[Entry](), _hashed("", {"about": about})
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._write({"about": about, "hash": self._last})
+            self._write({"about": about, "hash": self.last})
             return
         written = self.file.read_bytes()
         whole = written[: written.rfind(b"\n") + 1]
-        there, self.entries, self._last = replayed(whole, file)
+        there, self.entries, self.last = replayed(whole, file)
         if there != about:
             differ = ", ".join(key for key in {**there, **about} if there.get(key) != about.get(key))
             raise ValueError(f"{file} is the journal of another audit (its {differ} differ); give another --out.")
@@ -47,8 +47,8 @@ class Journal:
     def append(self, probe: str, image: str, answer: Any) -> None:
         """Keep an answer: it is on disk when this returns."""
         entry = Entry(len(self.entries) + 1, probe, image, answer)
-        self._last = _hashed(self._last, entry._asdict())
-        self._write({**entry._asdict(), "hash": self._last})
+        self.last = _hashed(self.last, entry._asdict())
+        self._write({**entry._asdict(), "hash": self.last})
         self.entries.append(entry)
 
     def _write(self, line: dict[str, Any]) -> None:

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from biasray.metrics.interval import Interval
 from biasray.report.detect_rows import Found
-from biasray.report.plots import COLOURS, STYLE, svg
-
-MARKERS = "o^sDv"
+from biasray.report.plots import COLOURS, MARKERS, STYLE, svg
 
 
 def accuracies(every: Sequence[Found], oracle: Found | None) -> str:

@@ -17,6 +17,7 @@ from biasray.report.results import Row
 mpl.use("agg")
 # Okabe and Ito's colours: told apart by readers with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#F0E442")
+MARKERS = "o^sDv"
 STYLE: dict[Any, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e6e6e6",
     "axes.axisbelow": True, "axes.edgecolor": "#888888", "svg.hashsalt": "biasray", "svg.fonttype": "none",

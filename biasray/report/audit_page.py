@@ -1,0 +1,60 @@
+"""One self-contained page about the bias of a black box."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from biasray.audit.kit import Kit
+from biasray.audit.verdict import Estimate, Verdict
+from biasray.report import audit_plots
+
+UNITS = {"age": "years", "gender": "of the error rate"}
+MEANING = "for the first group minus that for the second, or for all: above zero it is worse for the first."
+MEANINGS = {"age": f"The mean absolute error of its ages {MEANING}", "gender": f"Its error rate {MEANING}"}
+
+
+def render(found: Verdict, kit: Kit, black_box: str, asked: int, chain: str, about: Mapping[str, Any]) -> str:
+    """HTML; `asked` is the number of questions, `chain` the journal's last hash."""
+    target, pool = kit.about["target"], kit.pool
+    page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
+    label, plane = f"{pool.figures[0].name}, {UNITS[target]}", None
+    if found.places:
+        plane = Markup(audit_plots.plane(*found.places, pool.truth_RT[:, 0], pool.about["network"], label))
+    return page.get_template("audit.html.j2").render(
+        title="Audit of a black box",
+        lead=f"{black_box}: {found.answers} answers, beside {len(pool.about):,} references of "
+        f"{pool.about['network'].nunique()} architectures.",
+        unit=UNITS[target],
+        estimates=[_line(e) for e in found.estimates],
+        caveats=found.caveats,
+        meaning=MEANINGS[target],
+        plane=plane,
+        unlike=f"{100 * found.unlike:.0f}",
+        asked=[
+            ("questions", asked),
+            ("answers with a number", found.answers),
+            ("images asked about again, answered otherwise", len(found.changed)),
+            ("correlation with the references' mean answers", f"{found.turned:.2f}"),
+            ("estimator", kit.about["estimator"]),
+        ],
+        about=about,
+        kit=kit.checksum,
+        chain=chain,
+    )
+
+
+def _line(e: Estimate) -> dict[str, str]:
+    if not np.isfinite(e.half):
+        return {"figure": e.figure, "value": shown(e.value), "interval": "none", "said": ""}
+    low, high, (first, _, second) = e.value - e.half, e.value + e.half, e.figure.partition(" - ")
+    worse = f"worse for {first}" if low > 0 else f"better for {first}" if high < 0 else ""
+    said = f"{worse} than for {second}" if worse else "no clear difference"
+    return {"figure": e.figure, "value": shown(e.value), "interval": f"{shown(low)} to {shown(high)}", "said": said}
+
+
+def shown(value: float) -> str:
+    """With two places, and without a minus before 0.00."""
+    return f"{round(value, 2) + 0.0:.2f}"

@@ -1,0 +1,63 @@
+"""One self-contained page about how well an audit estimates bias."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from biasray.report import audit_plots
+from biasray.report.audit_page import UNITS
+from biasray.report.results import Row
+from biasray.report.study_rows import BASELINES, COVERED, ERROR, OURS, called
+
+SHOWN = 80  # images of the plots of estimates against truths, or the nearest
+
+
+def render(rows: Sequence[Row], estimates: pd.DataFrame, target: str, about: Mapping[str, Any]) -> str:
+    """HTML of rows and of the estimates that they are made of."""
+    page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
+    drawn = [r for r in rows if r["choice"] == "random"]
+    architectures = list(dict.fromkeys(estimates["network"]))
+    names = list(dict.fromkeys(r["group"] for r in rows if r["metric"] == ERROR))
+    return page.get_template("study.html.j2").render(
+        title=f"How well an audit tells the bias of {'ages' if target == 'age' else 'genders'}",
+        lead=f"{estimates['id'].nunique():,} models of {len(architectures)} architectures, {', '.join(architectures)}.",
+        unit=UNITS[target],
+        figures=[_figure(name, rows, estimates, UNITS[target]) for name in names],
+        draws=max((r["seeds"] for r in drawn if r["method"] not in BASELINES), default=0),
+        baseline=max((r["seeds"] for r in drawn if r["method"] in BASELINES), default=0),
+        about=about,
+    )
+
+
+def _figure(name: str, rows: Sequence[Row], estimates: pd.DataFrame, unit: str) -> dict[str, Any]:
+    mine = [r for r in rows if r["group"] == name]
+    budgets = sorted({r["budget"] for r in mine})
+    errors = {(called(r), r["budget"]): r for r in mine if r["metric"] == ERROR}
+    p = {(called(r), r["budget"]): r["p"] for r in mine if r["metric"] == f"{ERROR} minus ours"}
+    methods = list(dict.fromkeys(method for method, _ in errors))
+    trust = [r for r in rows if r["metric"] == COVERED and (r["method"], r["choice"]) == OURS and r["group"].startswith(name)]
+    return {
+        "name": name,
+        "budgets": budgets,
+        "curves": Markup(audit_plots.curves(rows, name, unit)),
+        "lines": [{"name": m, "cells": [_cell(errors.get((m, b)), p.get((m, b))) for b in budgets]} for m in methods],
+        "truth": Markup(audit_plots.against_truth(estimates, name, min(budgets, key=lambda b: abs(b - SHOWN)), unit)),
+        "trust": [
+            (group.removeprefix(f"{name}, ") if group != name else "all", [_held(trust, group, b) for b in budgets])
+            for group in dict.fromkeys(r["group"] for r in trust)
+        ],
+    }
+
+
+def _cell(row: Row | None, p: float | None) -> dict[str, str] | None:
+    if row is None:
+        return None
+    interval = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+    return {"value": f"{row['value']:.3f}", "interval": interval, "p": "" if p is None else f"p {p:.2g}"}
+
+
+def _held(trust: Sequence[Row], group: str, budget: int) -> str:
+    return next((f"{100 * r['value']:.0f} %" for r in trust if (r["group"], r["budget"]) == (group, budget)), "")
