@@ -44,16 +44,8 @@ def made(zoo: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("audit")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        audit.prepare(
-            audit.Prepare(
-                references=(zoo,),
-                private="drawn-faces",
-                probes="drawn-faces",
-                budget=12,
-                candidates=60,
-                out=str(folder / "kit"),
-            )
-        )
+        asked = {"references": (zoo,), "private": "drawn-faces", "probes": "drawn-faces", "budget": 12, "candidates": 60}
+        audit.prepare(audit.Prepare(**asked, out=str(folder / "kit")))  # type: ignore[arg-type]
     return str(folder / "kit")
 
 
@@ -107,7 +99,7 @@ def test_a_model_that_changes_its_mind_is_caught_and_missing_answers_are_told(ma
     given = kit.read(made)
     names = [p.name for p in given.probes]
     answers = dict(zip(names, given.pool.answer_RN[0], strict=True))
-    table = pd.DataFrame({"probe": [*names[:-1], f"{names[0]} again"], "age": [*answers.values()][:-1] + [99.0]})
+    table = pd.DataFrame({"probe": [*names[:-1], f"{names[0]} again"], "age": [*list(answers.values())[:-1], 99.0]})
     table.to_csv(tmp_path / "a.csv", index=False)
     found = audit.audit(audit.Run(kit=made, black_box=str(tmp_path / "a.csv"), repeats=1, out=str(tmp_path / "out")))
     assert (found.answers, found.changed) == (11, [names[0]])
@@ -137,7 +129,7 @@ def test_a_kit_with_one_byte_changed_is_refused(name: str, made: str, tmp_path: 
     changed = bytearray(file.read_bytes())
     changed[len(changed) // 2] ^= 1
     file.write_bytes(changed)
-    with pytest.raises(ValueError, match="was changed|is damaged"):
+    with pytest.raises(ValueError, match=r"was changed|is damaged"):
         kit.read(str(tmp_path / "kit"))
 
 
