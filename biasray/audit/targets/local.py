@@ -98,6 +98,19 @@ def onnx(file: str, seen: Seen) -> Local:
         runtime = importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:
         raise ValueError(f"{file} needs onnxruntime, an extra of this project: uv sync --extra onnx.") from error
-    session = runtime.InferenceSession(storage.read(file), providers=["CPUExecutionProvider"])
-    (given,) = [given.name for given in session.get_inputs()]
-    return Local(lambda image_1CHW: session.run(None, {given: image_1CHW})[0], seen)
+    kinds = vars(runtime.capi.onnxruntime_pybind11_state).values()
+    failures = tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception))
+    try:
+        session = runtime.InferenceSession(storage.read(file), providers=["CPUExecutionProvider"])
+        (given,) = [given.name for given in session.get_inputs()]
+    except (*failures, ValueError) as error:
+        raise ValueError(f"{file} is no ONNX model with one input ({str(error).splitlines()[0]}).") from error
+
+    def model(image_1CHW: Floats) -> Floats:
+        try:
+            output: Floats = session.run(None, {given: image_1CHW})[0]
+        except failures as error:
+            raise RuntimeError(str(error)) from error
+        return output
+
+    return Local(model, seen)
