@@ -98,12 +98,12 @@ def onnx(file: str, seen: Seen) -> Local:
         runtime = importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:
         raise ValueError(f"{file} needs onnxruntime, an extra of this project: uv sync --extra onnx.") from error
-    kinds = vars(runtime.capi.onnxruntime_pybind11_state).values()
-    failures = tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception))
+    own = [kind for kind in vars(runtime.capi.onnxruntime_pybind11_state).values() if isinstance(kind, type)]
+    failures: tuple[type[Exception], ...] = (ValueError, *(kind for kind in own if issubclass(kind, Exception)))
     try:
         session = runtime.InferenceSession(storage.read(file), providers=["CPUExecutionProvider"])
         (given,) = [given.name for given in session.get_inputs()]
-    except (*failures, ValueError) as error:
+    except failures as error:
         raise ValueError(f"{file} is no ONNX model with one input ({str(error).splitlines()[0]}).") from error
 
     def model(image_1CHW: Floats) -> Floats:
