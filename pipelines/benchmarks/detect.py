@@ -9,16 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import psutil
-import torch
 
 from biasray import storage
 from biasray.engine.cluster import connect
 from biasray.engine.detect import file, opened, read_all
-from biasray.random import generator
 from biasray.weights import detectors
 from biasray.weights.neural import Neural
 from biasray.weights.study import Parts, Reading, folds
-from biasray.zoo import plan, store
+from pipelines.benchmarks.drawn_zoo import draw
 from pipelines.cli import about, run
 
 LEVELS = 4
@@ -39,7 +37,9 @@ def main(config: Config) -> None:
     connect()
     with tempfile.TemporaryDirectory() as top:
         zoo, out = f"{top}/zoo", f"{top}/out"
-        draw(zoo, config.members)
+        place_M = np.arange(config.members)
+        about_M = pd.DataFrame({"level": place_M % LEVELS, "init": place_M})
+        draw(zoo, "digit-cnn", (3, 28, 28), 10, about_M, EACH)
         index, _, layout = opened(zoo)
         parts: Parts = {("group", k): fold for k, fold in enumerate(folds(index, "group", 0))}
         opened.cache_clear()
@@ -61,24 +61,6 @@ def main(config: Config) -> None:
     }
     storage.write_json(config.out, result)
     print(json.dumps(result, indent=1))
-
-
-def draw(folder: str, members: int) -> None:
-    """Store a zoo of digit networks with drawn weights, the larger the higher the level."""
-    shape = (3, 28, 28)
-    at = store.write_layout(folder, "digit-cnn", shape, 10)
-    drawn, shards = generator("benchmark of detectors"), []
-    for number, start in enumerate(range(0, members, EACH)):
-        place_M = np.arange(start, min(start + EACH, members))
-        weight_MP = torch.randn(len(place_M), at.size, generator=drawn) / 20
-        weight_MP *= 1 + torch.from_numpy(place_M % LEVELS)[:, None] / 100
-        table = pd.DataFrame({"id": [f"{k:012x}" for k in place_M], "network": "digit-cnn", "finite": True})
-        store.write(folder, number, weight_MP, table.assign(level=place_M % LEVELS, init=place_M))
-        shards.append({"members": table["id"].tolist()})
-    program = {"network": "digit-cnn", "shape": shape, "outputs": 10}
-    storage.write_json(storage.join(folder, plan.PLAN), {"programs": [program], "shards": shards})
-    storage.write_json(storage.join(folder, store.ZOO), {"kind": "drawn"})
-    store.finish(folder, len(shards))
 
 
 class Watch:
