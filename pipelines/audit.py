@@ -1,6 +1,8 @@
 """Estimate the bias of a black box on data that it never sees, from a few answers."""
 
+import dataclasses
 import io
+import json
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, final
@@ -22,15 +24,18 @@ from biasray.audit.targets.http import Http
 from biasray.audit.targets.local import Seen, onnx, weights
 from biasray.audit.targets.recorded import Recorded
 from biasray.audit.targets.target import Probe, Target
-from biasray.audit.verdict import Verdict, judge
+from biasray.audit.verdict import FEWEST, Verdict, judge
+from biasray.engine.cells import Status
 from biasray.report import audit_page
 from biasray.report.audit_page import UNITS, shown
 from pipelines.cli import about, run
 from pipelines.place import refuse_relative
-from pipelines.references import References, asked_about, sources, told
+from pipelines.progress import Progress
+from pipelines.references import References, asked_about, scored, sources
 from pipelines.study import Study, study
 
 STEPS = (10, 20, 40, 80, 160, 320, 640)  # numbers of answers for which intervals are calibrated
+ROUNDING = 1e-3  # of an estimate on another machine
 JOURNAL, RESULTS, REPORT = "journal.jsonl", "results.json", "report.html"
 
 
@@ -64,7 +69,7 @@ class Run:
     black_box: str
     """http://..., answers.csv, model.pt2, model.onnx, or weights.safetensors:NETWORK."""
     budget: int | None = None
-    """Questions, at most. Default: all images of the kit."""
+    """Questions, at most, --repeats among them. Default: as many as the kit has images."""
     repeats: int = 0
     """How many of them ask a second time about the first images, to catch a model that changes its mind."""
     reading: Reading = Reading()
@@ -84,13 +89,14 @@ class Run:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """Read the journal of an audit, see that nothing in it was changed, and estimate anew, offline."""
+    """See that nothing was changed in the journal of an audit, and estimate anew, offline."""
 
     kit: str
     """Folder or URI of the kit."""
-    journal: str
-    """The journal that `run` wrote."""
-    reading: Reading = Reading()
+    audit: str
+    """Folder of the audit: what `run` left there."""
+    chain: str | None = None
+    """Last hash of the journal, as the auditor noted it. Default: what the audit's own results say."""
 
 
 Config = (
@@ -119,12 +125,11 @@ def prepare(config: Prepare) -> str:
     estimators.known(config.estimator)
     if config.budget < STEPS[0] or config.budget > config.candidates:
         raise ValueError(f"--budget {config.budget}: give {STEPS[0]} to the number of --candidates, {config.candidates:,}.")
-    if storage.exists(storage.join(config.out, kit.KIT)):
-        raise ValueError(f"{config.out} holds a kit already; give another --out.")
+    if storage.names(config.out):
+        raise ValueError(f"{config.out} is not empty; give another --out.")
     zoos, read = sources(config)
     asked_about(config, zoos)
-    scratch = f"runs/references-{read}"
-    found = told(config, zoos, storage.absolute(scratch))
+    found = scored(config, zoos)
     fit = Fit("", config.estimator, "chosen", 0)
     budget = min(config.budget, len(found.rows_N))
     asked = order(fit, found.pool.answer_RN, found.pool.truth_RT)[:budget]
@@ -134,11 +139,12 @@ def prepare(config: Prepare) -> str:
     pairs = [(b, name) for b in budgets for name in named]
     intervals = [{"budget": b, "figure": name, "half": half} for (b, name), half in zip(pairs, half_BT.flat, strict=True)]
     rows = found.rows_N[asked]
-    names = found.public.examples["id"].iloc[rows]
-    probes = [Probe(name, png(image_HWC)) for name, image_HWC in zip(names, found.public.take(rows), strict=True)]
-    described = {"target": config.target, "estimator": config.estimator, "read": read, "made": about()}
+    ids = found.public.examples["id"].iloc[rows].tolist()
+    probes = [Probe(f"{k:04d}", png(image_HWC)) for k, image_HWC in enumerate(found.public.take(rows), 1)]
+    made = {name: about()[name] for name in ("versions", "date")}  # the command tells where private data lie
+    described = {"target": config.target, "estimator": config.estimator, "read": read, **made}
     pool = found.pool._replace(answer_RN=found.pool.answer_RN[:, asked])
-    checksum = kit.write(Kit(described, probes, pool, pd.DataFrame(intervals)), config.out)
+    checksum = kit.write(Kit(described, probes, pool, pd.DataFrame(intervals), ids), config.out)
     last = {f["figure"]: f["half"] for f in intervals}
     print(f"{config.out}: {budget} images, {len(pool.about):,} references, checksum {checksum}")
     print(
@@ -159,34 +165,56 @@ def audit(config: Run) -> Verdict:
         raise ValueError(f"--out {config.out}: a journal grows line by line, so give a folder of this machine.")
     refuse_relative("--out", config.out)
     given = kit.read(config.kit)
-    if given.about["target"] != config.reading.target:
-        raise ValueError(f"The kit asks about {given.about['target']}, and --kind {config.reading.kind} is none; give another.")
-    budget = len(given.probes) + config.repeats if config.budget is None else config.budget
-    first = min(budget - config.repeats, len(given.probes))
-    if not 0 <= config.repeats <= first:
-        raise ValueError(f"--repeats {config.repeats} of a --budget of {budget}: give 0 to {budget // 2}.")
-    probes = list(given.probes[:first])
-    probes += [probe._replace(name=probe.name + AGAIN) for probe in probes[: config.repeats]]
+    probes, budget = asked_probes(config, given)
     target = opened(config)
-    began, kept = time.monotonic(), Journal(storage.join(config.out, JOURNAL), identity(given, config.black_box))
-    before = len(kept.entries)
-    asked = ask(target, probes, kept, config.reading, budget)
+    about_, began = identity(config, given), time.monotonic()
+    with Journal(storage.join(config.out, JOURNAL), about_) as kept, Progress("audits", "questions") as progress:
+        before = len(kept.entries)
+
+        def more() -> None:
+            done, whole = len(kept.entries), len(probes)
+            progress(Status(1, int(done == whole), 0, done, whole, 0))
+
+        asked = ask(target, probes, kept, config.reading, budget, more)
     seconds = time.monotonic() - began
     found = judge(given, asked)
-    made = about()
-    told = {"about": made, "kit": given.checksum, "black_box": config.black_box, "asked": len(asked), **result(found)}
+    made, reading = about(), dataclasses.asdict(config.reading)
+    told = {"about": made, "kit": given.checksum, "chain": kept.last, "reading": reading, **result(found)}
     storage.write_json(storage.join(config.out, RESULTS), told)
     html = audit_page.render(found, given, config.black_box, len(asked), kept.last, made)
     storage.write(storage.join(config.out, REPORT), html.encode())
     print(f"{len(asked) - before} questions in {seconds:.1f} s, {before} answers were there already.")
     print(text(found, given))
-    print(f"\n{config.out}/{REPORT} shows it, {JOURNAL} proves the answers.")
+    print(f"\n{config.out}/{REPORT} shows it; {JOURNAL} proves the answers to those who note its last hash:\n{kept.last}")
     return found
 
 
-def identity(given: Kit, black_box: str) -> dict[str, Any]:
-    """What a journal is about."""
-    return {"kit": given.checksum, "black box": black_box}
+def asked_probes(config: Run, given: Kit) -> tuple[list[Probe], int]:
+    """The probes to ask about, and the budget; raises ValueError for a budget or a reading that makes no audit."""
+    if given.about["target"] != config.reading.target:
+        raise ValueError(f"The kit asks about {given.about['target']}, and --kind {config.reading.kind} is none; give another.")
+    budget, most = len(given.probes) if config.budget is None else config.budget, len(given.probes)
+    first = min(budget - config.repeats, most)
+    if not 0 <= config.repeats <= first:
+        raise ValueError(f"--repeats {config.repeats} of a --budget of {budget}: give 0 to {min(budget // 2, most)}.")
+    if first < FEWEST:
+        raise ValueError(f"--budget {budget}: an estimate needs answers to {FEWEST} images; give more.")
+    if config.repeats and config.black_box.endswith(".csv"):
+        raise ValueError("--repeats: answers that were recorded cannot change; leave it out.")
+    probes = list(given.probes[:first])
+    return [*probes, *(probe._replace(name=probe.name + AGAIN) for probe in probes[: config.repeats])], budget
+
+
+def identity(config: Run, given: Kit) -> dict[str, Any]:
+    """What a journal is about: of a file its content too, and how images are shown to it."""
+    about: dict[str, Any] = {"kit": given.checksum, "black box": config.black_box}
+    if config.black_box.startswith("http"):
+        return about
+    place = config.black_box
+    file = place if storage.exists(place) else place.rpartition(":")[0]
+    seen = {} if place.endswith(".csv") else dataclasses.asdict(config.seen)
+    described: dict[str, Any] = json.loads(json.dumps({**about, "file": storage.checksum(storage.read(file)), **seen}))
+    return described
 
 
 def opened(config: Run) -> Target:
@@ -209,13 +237,19 @@ def opened(config: Run) -> Target:
 
 
 def replay(config: Replay) -> Verdict:
-    given = kit.read(config.kit)
-    said, entries, last = journal.replayed(storage.read(config.journal), config.journal)
+    """Raises ValueError where the journal or the results do not hold."""
+    given, told = kit.read(config.kit), storage.read_json(storage.join(config.audit, RESULTS))
+    file = storage.join(config.audit, JOURNAL)
+    said, entries, last = journal.replayed(storage.read(file), file)
     if said["kit"] != given.checksum:
-        raise ValueError(f"{config.journal} is of an audit with another kit ({said['kit']}, not {given.checksum}).")
-    asked = read_again(entries, config.reading, given.probes)
-    found = judge(given, asked)
-    print(f"{len(entries)} answers of {said['black box']}, none changed; the chain ends with {last[:16]}.")
+        raise ValueError(f"{file} is of an audit with another kit ({said['kit']}, not {given.checksum}).")
+    if last != (expected := config.chain or told["chain"]):
+        raise ValueError(f"{file} ends with {last}, not {expected}: lines were changed or left out; it proves nothing.")
+    found = judge(given, read_again(entries, Reading(**told["reading"]), given.probes))
+    for new, old in zip(found.estimates, told["estimates"], strict=True):
+        if abs(new.value - old["value"]) > ROUNDING * max(1, abs(old["value"])):
+            raise ValueError(f"{config.audit} says {old['value']} of {new.figure}, its answers say {new.value}.")
+    print(f"{len(entries)} answers of {said['black box']}, none changed; the chain ends with {last}.")
     print(text(found, given))
     return found
 
@@ -227,10 +261,11 @@ def result(found: Verdict) -> dict[str, Any]:
 
 
 def text(found: Verdict, given: Kit) -> str:
-    lines = []
+    lines, target = list[str](), given.about["target"]
     for e in found.estimates:
-        interval = f" (90 % interval {shown(e.value - e.half)} to {shown(e.value + e.half)})" if np.isfinite(e.half) else ""
-        lines.append(f"{e.figure}: {shown(e.value)} {UNITS[given.about['target']]}{interval}")
+        low, high = (shown(e.value + sign * e.half, target) for sign in (-1, 1)) if np.isfinite(e.half) else ("", "")
+        interval = f" (90 % interval {low} to {high})" if low else ""
+        lines.append(f"{e.figure}: {shown(e.value, target)} {UNITS[target]}{interval}")
     return "\n".join([*lines, f"from {found.answers} answers", *found.caveats])
 
 

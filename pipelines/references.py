@@ -32,15 +32,17 @@ class References:
     target: Target = "age"
     """What models predict: age, judged by the mean absolute error in years, or gender, by the error rate."""
     figure: tuple[str, ...] = ()
-    """Figures of bias, such as gender=Male-Female or race=Black (against all). Default: those of the paper in the attributes
+    """Figures of bias, such as gender=Male/Female or race=Black (against all). Default: those of the paper in the attributes
     that the references vary in."""
     candidates: int = 1000
     """Public images, drawn at random, among which those to ask about are chosen."""
     seed: int = 0
     """Draws the candidates."""
+    answers: str = "runs/answers"
+    """Folder or URI where what references answer is kept, so that none is asked about the same images twice."""
 
 
-class Told(NamedTuple):
+class Scored(NamedTuple):
     """What references answer, and what is known of the images."""
 
     pool: Pool
@@ -57,6 +59,7 @@ def sources(config: References) -> tuple[list[str], str]:
             refuse_relative(option, place)
     for place in config.references:
         refuse_relative("--references", place)
+    refuse_relative("--answers", config.answers)
     zoos = [storage.absolute(place) for place in config.references]
     for zoo in zoos:
         store.Zoo(zoo)
@@ -65,51 +68,73 @@ def sources(config: References) -> tuple[list[str], str]:
 
 
 def asked_about(config: References, zoos: list[str]) -> list[Figure]:
-    """The figures of bias; raises ValueError for those that the private data cannot give."""
-    private = data.load(config.private)
-    varied = set[str]()
+    """The figures of bias; raises ValueError for what cannot be estimated from these references and data."""
+    private, varied, networks = data.load(config.private), set[str](), set[str]()
     for zoo in zoos:
         index = store.Zoo(zoo).index
         if "attribute" not in index:
             raise ValueError(f"{zoo} holds no references; give the folder that `pipelines.zoo reference` made.")
+        for targets in set(index["targets"]):
+            if config.target not in targets.split(" and "):
+                raise ValueError(f"{zoo} predicts {targets}, not {config.target}; give another --target or --references.")
         varied |= set(index["attribute"])
+        networks |= set(index["network"])
+    if len(networks) < 2:
+        raise ValueError(
+            f"All references are of one architecture, {networks.pop()}: nothing would say how far off an estimate is for "
+            "another. Give zoos of several --networks."
+        )
+    for called, dataset in ((config.private, private), (config.probes, data.load(config.probes))):
+        if dataset.shape[0] != 3:
+            raise ValueError(f"{called} holds no colour images, which the references look at; give faces.")
     given = [figures.figure(text) for text in config.figure]
     found = given or [f for f in figures.published(private.examples) if f.attribute in varied]
     if not found:
-        raise ValueError(f"The references vary in {', '.join(sorted(varied))}, for which there is no default; give --figure.")
-    figures.check(found, private.examples, config.private)
+        raise ValueError(
+            f"{config.private} has no groups of {', '.join(sorted(varied))} that the paper compares; give --figure."
+        )
+    figures.check(found, config.target, private.examples, config.private)
     return found
 
 
-def told(config: References, zoos: list[str], out: str) -> Told:
-    """Ask every reference about the public and the private images; answers are kept below `out`."""
+def scored(config: References, zoos: list[str]) -> Scored:
+    """Ask every reference about the public and the private images."""
     private, public = data.load(config.private), data.load(config.probes)
     index = pd.concat([store.Zoo(zoo).index for zoo in zoos], ignore_index=True)
     index = index.drop_duplicates("id", ignore_index=True)
-    rows_P, rows_N = _unseen(private, index), _drawn(public, config.candidates, config.seed)
+    rows_P = _unseen(private, index)
+    examples_P, found = private.examples.iloc[rows_P], asked_about(config, zoos)
+    figures.check(found, config.target, examples_P, f"{config.private}, without what references learnt from,")
+    rows_N = candidates(public, examples_P, config.candidates, config.seed)
     answer_RN, answer_RP = (
-        _answers(zoos, dataset, rows, config.target, out, called)
+        _answers(zoos, dataset, rows, config.target, storage.absolute(config.answers), called)
         for dataset, rows, called in ((public, rows_N, "public"), (private, rows_P, "private"))
     )
-    examples_P, about = private.examples.iloc[rows_P], index[["id", "network", "bias"]]
-    error_RP, found = figures.errors(config.target, answer_RP, examples_P), asked_about(config, zoos)
-    figures.check(found, examples_P, config.private)
+    error_RP = figures.errors(config.target, answer_RP, examples_P)
     truth_RT = figures.truth(found, error_RP, examples_P)
     whole_R = index["finite"].to_numpy() & np.isfinite(answer_RN).all(1)
-    pool = Pool(answer_RN[whole_R], truth_RT[whole_R], found, about[whole_R].reset_index(drop=True))
+    about = index[["id", "network", "bias"]][whole_R].reset_index(drop=True)
+    pool = Pool(answer_RN[whole_R], truth_RT[whole_R], found, about)
     if alike := [f.name for f, truth_R in zip(found, pool.truth_RT.T, strict=True) if np.ptp(truth_R) < 1e-6]:
         raise ValueError(f"All references have the same bias {alike[0]}; make a zoo whose groups vary.")
-    return Told(pool, error_RP[whole_R], examples_P, public, rows_N)
+    return Scored(pool, error_RP[whole_R], examples_P, public, rows_N)
 
 
 def _unseen(private: DataSet, index: pd.DataFrame) -> NDArray[np.int64]:
     """Rows that no reference was trained on."""
     rows = np.arange(len(private.examples))
-    return rows if private.checksum not in set(index["data"]) else rows[(private.examples["split"] != "train").to_numpy()]
+    if private.checksum in set(index["data"]):
+        return rows[(private.examples["split"] != "train").to_numpy()]
+    print(f"The references learnt from another import than {private.name}: all of it counts as unseen by them.")
+    return rows
 
 
-def _drawn(public: DataSet, number: int, seed: int) -> NDArray[np.int64]:
-    return np.sort(rng(seed, "candidates").permutation(len(public.examples))[:number])
+def candidates(public: DataSet, private: pd.DataFrame, number: int, seed: int) -> NDArray[np.int64]:
+    """Rows of public images, drawn from all that are no private ones. Raises ValueError where none is left."""
+    free = np.flatnonzero(~public.examples["hash"].isin(private["hash"]).to_numpy())
+    if not len(free):
+        raise ValueError(f"Every image of {public.name} is a private one too; give other --probes.")
+    return np.sort(rng(seed, "candidates").permutation(free)[:number])
 
 
 def _answers(
@@ -128,8 +153,6 @@ def _answers(
                 progress(Status(members, done, 0, done, members, 0))
 
             found = answer_all(zoo, dataset, rows, out, heard)
-        if target not in found:
-            raise ValueError(f"{zoo} predicts {' and '.join(found)}, not {target}; give --target {next(iter(found))}.")
         parts.append(found[target][[name not in seen for name in ids]].astype(np.float64))
         seen |= set(ids)
     return np.concatenate(parts)

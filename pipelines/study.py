@@ -15,7 +15,7 @@ from biasray.report import study_page, study_rows
 from pipelines.cli import about
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
-from pipelines.references import References, Told, asked_about, sources, told
+from pipelines.references import References, Scored, asked_about, scored, sources
 from pipelines.tracking import start
 
 DRAWS = 20  # of annotated images, for a baseline
@@ -51,21 +51,27 @@ def study(config: Study) -> str:
     zoos, read = sources(config)
     chosen = asked_about(config, zoos)
     names = known(config.estimators)
+    renamed(config.same)
     if min(config.budgets, default=0) < 2 or config.draws < 1:
         raise ValueError("--budgets must be numbers of 2 or more, --draws 1 or more.")
-    asked = {**dataclasses.asdict(config), "out": None, "tracking": None}
+    asked = {**dataclasses.asdict(config), "out": None, "tracking": None, "answers": None}
     fingerprint = storage.fingerprint([asked, read])
     name = config.out or f"runs/study-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
     claim(out, [{**asked, "read": read, "hash": fingerprint}])
-    records = start(config.tracking, "study of an audit", fingerprint, flat(dataclasses.asdict(config)))
     print(f"{', '.join(f.name for f in chosen)}, {', '.join(names)}\nout: {name}\n")
-    found = told(config, zoos, out)
+    found = scored(config, zoos)
+    records = start(config.tracking, "study of an audit", fingerprint, flat(dataclasses.asdict(config)))
     budgets = sorted({min(budget, len(found.rows_N)) for budget in config.budgets})
     fits = planned(names, found.pool.about, config.draws)
     with Progress("fits", "fits") as progress:
         failed = fit_all(fits, found.pool, budgets, out, progress)
-    tables = [storage.read_table(file(out, fit)) for k, fit in enumerate(fits) if k not in failed]
+    if failed:
+        if records:
+            print(records.close({}, out, ["config.json"], failed=True))
+        said = [f"{fits[k].estimator}, {fits[k].held} left out: {sentence}" for k, sentence in failed.items()]
+        raise ValueError("\n".join([*said, "What was fitted stays; the same command tries the rest again."]))
+    tables = [storage.read_table(file(out, fit)) for fit in fits]
     tables += [sampled(PRIVATE, found.error_RP, found.examples_P, found.pool, budgets, DRAWS)]
     tables += annotated(config, found, budgets)
     estimates = pd.concat(tables, ignore_index=True)
@@ -77,10 +83,7 @@ def study(config: Study) -> str:
     print(f"{study_rows.text(rows)}\n\n{name}/report.html, results.json and estimates.parquet hold the rest.")
     if records:
         means = {f"{r['method']}/{r['setting']}/{r['group']}".replace(",", ""): r["value"] for r in rows if "p" not in r}
-        print(records.close(means, out, ["config.json", *FILES], bool(failed)))
-    if failed:
-        said = [f"{fits[k].estimator}, {fits[k].held} left out: {sentence}" for k, sentence in failed.items()]
-        raise ValueError("\n".join([*said, "What was fitted stays; the same command tries the rest again."]))
+        print(records.close(means, out, ["config.json", *FILES], failed=False))
     return out
 
 
@@ -93,27 +96,29 @@ def known(given: Sequence[str]) -> list[str]:
 
 
 def planned(names: Sequence[str], index: pd.DataFrame, draws: int) -> list[Fit]:
-    """Every fit; raises ValueError for references of one architecture."""
     architectures = list(dict.fromkeys(index["network"]))
-    if len(architectures) < 2:
-        raise ValueError(
-            "All references are of one architecture, and a study leaves one out: make a zoo of several --networks."
-        )
     chosen = [Fit(held, name, "chosen", 0) for name in names for held in architectures]
     drawn = [Fit(held, name, "random", draw) for name in names for held in architectures for draw in range(draws)]
     return [*chosen, *drawn]
 
 
-def annotated(config: Study, found: Told, budgets: Sequence[int]) -> list[pd.DataFrame]:
+def renamed(same: Sequence[str]) -> dict[str, str]:
+    """Names of groups among the public faces; raises ValueError for what is no pair of names."""
+    if odd := next((text for text in same if "=" not in text), None):
+        raise ValueError(f"--same {odd}: give PRIVATE=PUBLIC, such as 'East Asian=Asian'.")
+    return dict(text.split("=", 1) for text in same)
+
+
+def annotated(config: Study, found: Scored, budgets: Sequence[int]) -> list[pd.DataFrame]:
     """Baseline 1, where the public images have the labels for it."""
     examples, mine = found.public.examples.iloc[found.rows_N], found.pool.figures
-    names = dict(text.split("=", 1) for text in config.same if "=" in text)
+    names = renamed(config.same)
     here = [f._replace(group=names.get(f.group, f.group), against=names.get(f.against, f.against)) for f in mine]
     try:
-        figures.check(here, examples, config.probes)
-        error_RN = figures.errors(config.target, found.pool.answer_RN, examples)
-    except (ValueError, KeyError) as error:
+        figures.check(here, config.target, examples, config.probes)
+    except ValueError as error:
         print(f"There is no baseline of annotated public images: {error}")
         return []
+    error_RN = figures.errors(config.target, found.pool.answer_RN, examples)
     table = sampled(PUBLIC, error_RN, examples, found.pool._replace(figures=here), budgets, DRAWS)
     return [table.replace({"figure": dict(zip([f.name for f in here], [f.name for f in mine], strict=True))})]

@@ -6,8 +6,10 @@ from typing import NamedTuple
 from biasray import storage
 from biasray.audit.journal import Entry, Journal
 from biasray.audit.reading import Reading
-from biasray.audit.targets.target import Probe, SilentError, Target
+from biasray.audit.targets.target import Probe, RefusedError, Target
 
+REFUSED = "refused"  # key of an answer that is none
+FIRST = 3  # answers, of which one at least must have a number
 AGAIN = " again"  # of the name of a probe that is asked about a second time
 
 
@@ -25,35 +27,42 @@ def ask(
     journal: Journal,
     reading: Reading,
     budget: int,
-    told: Callable[[int], None] = lambda questions: None,
+    asked: Callable[[], None] = lambda: None,
 ) -> list[Asked]:
-    """The answers to the probes, of which those in the journal are not asked again, and no more than the budget in all.
+    """The answers in the journal, when all of these probes have one: those that are there are not asked for again.
 
-    An answer is in the journal before the next question goes out; a question that was tried several times is one, and one that
-    is refused counts. Raises ValueError where the target stays silent, where the very first question is refused or its answer
-    has no number, and where more is to be asked than the budget allows; what was answered stays.
+    An answer is in the journal before the next question goes out. A question that was tried several times is one, and one that
+    is refused counts. Raises ValueError where there are more than the budget allows, before anything is sent; where the target
+    answers nothing; and where what it answers has no number from the start. What was answered stays.
     """
-    names = [probe.name for probe in probes]
-    if names[: len(journal.entries)] != [entry.probe for entry in journal.entries]:
-        raise ValueError(f"{journal.file} holds answers to other probes; give another --out.")
-    if len(probes) > budget:
-        raise ValueError(f"{len(probes)} questions are more than the budget of {budget}; give fewer.")
-    for number, probe in enumerate(probes[len(journal.entries) :], len(journal.entries) + 1):
+    have = {entry.probe for entry in journal.entries}
+    todo = [probe for probe in probes if probe.name not in have]
+    if len(have) + len(todo) > budget:
+        raise ValueError(f"{len(have)} answers and {len(todo)} more questions are beyond the budget of {budget}.")
+    for probe in todo:
+        _refuse_unread(journal.entries, reading)
         try:
             answer = target.answer(probe)
-        except SilentError as error:
-            raise ValueError(
-                f"{error}. {len(journal.entries)} of {len(probes)} answers are kept; the same command asks the rest."
-            ) from error
+        except RefusedError as error:
+            answer = {REFUSED: str(error)}
         except ValueError as error:
-            if not journal.entries:  # nothing works yet: nothing is spent on it
-                raise
-            answer = {"error": str(error)}
+            there = len(journal.entries)
+            raise ValueError(f"{error}. {there} answers are kept; the same command asks for the others.") from error
         journal.append(probe.name, storage.checksum(probe.image_png), answer)
-        if number == 1 and (problem := _read(journal.entries[0], reading).problem):
-            raise ValueError(f"The first answer cannot be read: {problem}. Say how it is to be; it is kept, not asked again.")
-        told(number)
+        asked()
+    _refuse_unread(journal.entries, reading)
     return [_read(entry, reading) for entry in journal.entries]
+
+
+def _refuse_unread(entries: Sequence[Entry], reading: Reading) -> None:
+    """Raises ValueError where no answer has a number and more would be spent for nothing."""
+    found = [_read(entry, reading) for entry in entries[:FIRST]]
+    refused = [isinstance(entry.answer, dict) and set(entry.answer) == {REFUSED} for entry in entries[:FIRST]]
+    if found and all(a.problem for a in found) and (not all(refused) or len(found) == FIRST):
+        raise ValueError(
+            f"No answer so far can be read: {found[-1].problem}. Say how they are to be (--kind, --field); they are kept, and "
+            "not asked for again."
+        )
 
 
 def _read(entry: Entry, reading: Reading) -> Asked:

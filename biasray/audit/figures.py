@@ -14,6 +14,7 @@ from biasray.metrics.counts import Floats
 from biasray.metrics.gap import Mask, gap
 
 Target = Literal["age", "gender"]
+GENDERS = ("Female", "Male")
 ALL = "all"
 FEWEST = 20  # examples of a group
 
@@ -33,11 +34,11 @@ PUBLISHED = (Figure("gender", "Male", "Female"), Figure("race", "Black", ALL), F
 
 
 def figure(text: str) -> Figure:
-    """Of 'race=Black', against all, or 'gender=Male-Female'. Raises ValueError for another text."""
+    """Of 'race=Black', against all, or 'gender=Male/Female'. Raises ValueError for another text."""
     attribute, equals, groups = text.partition("=")
-    group, dash, against = groups.partition("-")
-    if not (attribute and equals and group) or (dash and not against):
-        raise ValueError(f"'{text}' is no figure of bias; give attribute=group or attribute=group-other, such as race=Black.")
+    group, slash, against = groups.partition("/")
+    if not (attribute and equals and group) or (slash and not against):
+        raise ValueError(f"'{text}' is no figure of bias; give attribute=group or attribute=group/other, such as race=Black.")
     return Figure(attribute, group, against or ALL)
 
 
@@ -46,8 +47,13 @@ def published(examples: pd.DataFrame) -> list[Figure]:
     return [f for f in PUBLISHED if f.attribute in examples and {f.group, f.against} - {ALL} <= set(examples[f.attribute])]
 
 
-def check(figures: Sequence[Figure], examples: pd.DataFrame, called: str) -> None:
-    """Raises ValueError where a group is missing or too small to say anything of it."""
+def check(figures: Sequence[Figure], target: Target, examples: pd.DataFrame, called: str) -> None:
+    """Raises ValueError where there is no target, or a group is missing or too small to say anything of it."""
+    if target not in examples:
+        raise ValueError(f"{called} has no attribute '{target}', by which models are judged; give another data set.")
+    if target == "gender" and set(examples["gender"]) != set(GENDERS):
+        there = ", ".join(map(str, sorted(examples["gender"].unique())[:10]))
+        raise ValueError(f"{called} has the genders {there}; they must be {' and '.join(GENDERS)}, as models know them.")
     for attribute, *groups in figures:
         if attribute not in examples:
             raise ValueError(f"{called} has no attribute '{attribute}'; leave out its figures.")
@@ -61,11 +67,10 @@ def check(figures: Sequence[Figure], examples: pd.DataFrame, called: str) -> Non
 
 
 def errors(target: Target, answer_MN: Floats, examples: pd.DataFrame) -> Floats:
-    """(M, N) absolute errors of ages in years; of probabilities of the gender that comes last by name, 1 where it is wrong."""
+    """(M, N) absolute errors of ages in years; of probabilities of a man, 1 where the gender is wrong."""
     if target == "age":
         return np.abs(answer_MN - years(examples["age"]))
-    last = sorted(examples["gender"].unique())[-1]
-    return ((answer_MN > 0.5) != (examples["gender"] == last).to_numpy()).astype(float)
+    return ((answer_MN > 0.5) != (examples["gender"] == GENDERS[1]).to_numpy()).astype(float)
 
 
 def truth(figures: Sequence[Figure], error_MN: Floats, examples: pd.DataFrame) -> Floats:

@@ -1,14 +1,17 @@
-"""What a model was asked and what it answered, a line each, chained by hashes: nothing can be changed or left out later.
+"""What a model was asked and what it answered, a line each, chained by hashes.
 
-{"about": {...}, "hash": h0}                                          h0 = hash of about
-{"number": 1, "probe": ..., "image": ..., "answer": ..., "hash": h1}  h1 = hash of h0 and of the line without its hash
+    {"about": {...}, "hash": h0}                                          h0 = hash of about
+    {"number": 1, "probe": ..., "image": ..., "answer": ..., "hash": h1}  h1 = hash of h0 and of the line without its hash
+
+So no line can be changed, left out or put in without changing the last hash: whoever has noted that can tell.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, Self, final
 
 
 class Entry(NamedTuple):
@@ -29,20 +32,31 @@ class Journal:
         and for one that was changed.
         """
         self.file = Path(file)
-        if not self.file.exists():
-            self.entries, self.last = list[Entry](), _hashed("", {"about": about})
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._write({"about": about, "hash": self.last})
-            return
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self._opened = self.file.open("a+b")
+        try:
+            self.entries, self.last = self._begun(about)
+        except ValueError:
+            self._opened.close()
+            raise
+
+    def _begun(self, about: dict[str, Any]) -> tuple[list[Entry], str]:
+        try:
+            fcntl.flock(self._opened, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until it is closed
+        except OSError as error:
+            raise ValueError(f"Another audit is writing {self.file}; wait for its end, or give another --out.") from error
         written = self.file.read_bytes()
         whole = written[: written.rfind(b"\n") + 1]
-        there, self.entries, self.last = replayed(whole, file)
+        self._opened.truncate(len(whole))
+        if not whole:
+            first = _hashed("", {"about": about})
+            self._write({"about": about, "hash": first})
+            return [], first
+        there, entries, last = replayed(whole, str(self.file))
         if there != about:
             differ = ", ".join(key for key in {**there, **about} if there.get(key) != about.get(key))
-            raise ValueError(f"{file} is the journal of another audit (its {differ} differ); give another --out.")
-        if whole != written:
-            with self.file.open("r+b") as opened:
-                opened.truncate(len(whole))
+            raise ValueError(f"{self.file} is the journal of another audit (its {differ} differ); give another --out.")
+        return entries, last
 
     def append(self, probe: str, image: str, answer: Any) -> None:
         """Keep an answer: it is on disk when this returns."""
@@ -52,10 +66,15 @@ class Journal:
         self.entries.append(entry)
 
     def _write(self, line: dict[str, Any]) -> None:
-        with self.file.open("ab") as opened:
-            opened.write((json.dumps(line) + "\n").encode())
-            opened.flush()
-            os.fsync(opened.fileno())
+        self._opened.write((json.dumps(line) + "\n").encode())
+        self._opened.flush()
+        os.fsync(self._opened.fileno())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
 
 
 def replayed(written: bytes, called: str) -> tuple[dict[str, Any], list[Entry], str]:

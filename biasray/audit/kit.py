@@ -1,13 +1,14 @@
 """What an auditor takes along: images to ask about, and what references answered to them. No private image, no private label.
 
     kit.json             what it is, checksums of the other files, and a checksum of all that
-    probes.parquet       images in the order in which they are asked about, PNG
+    probes.parquet       images in the order in which they are asked about, PNG; names that tell nothing of them, and their ids
     references.parquet   a row a reference: architecture, mixture, answer to each probe, each figure of bias
     intervals.parquet    half of the 90 % interval by number of answers and figure
 
 Axes: R reference, N probe, T figure of bias.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ class Kit(NamedTuple):
     probes: Sequence[Probe]
     pool: Pool
     intervals: pd.DataFrame  # budget, figure, half
+    ids: Sequence[str] = ()  # of the probes in their data set; the black box never hears of them
     checksum: str = ""  # of a kit that was written
 
     def half(self, answers: int, figure: str) -> float:
@@ -43,7 +45,7 @@ def write(kit: Kit, folder: str) -> str:
     truth = {f"bias {k}": pool.truth_RT[:, k] for k in range(len(pool.figures))}
     references = pool.about[["id", "network", "bias"]].assign(answers=list(pool.answer_RN), **truth)
     tables = {
-        PROBES: pd.DataFrame([{"probe": probe.name, "image": probe.image_png} for probe in kit.probes]),
+        PROBES: pd.DataFrame(kit.probes, columns=["probe", "image"]).assign(id=list(kit.ids)),
         REFERENCES: references,
         INTERVALS: kit.intervals,
     }
@@ -52,7 +54,7 @@ def write(kit: Kit, folder: str) -> str:
         storage.write(storage.join(folder, name), data)
     about = {**kit.about, "figures": [list(figure) for figure in pool.figures]}
     manifest = {"about": about, "files": {name: storage.checksum(data) for name, data in files.items()}}
-    checksum = storage.fingerprint(manifest)
+    checksum = _checksum(manifest)
     storage.write_json(storage.join(folder, KIT), {**manifest, "checksum": checksum})
     return checksum
 
@@ -63,7 +65,7 @@ def read(folder: str) -> Kit:
         raise ValueError(f"{folder} holds no kit: it has no {KIT}; give the folder that `pipelines.audit prepare` made.")
     manifest = storage.read_json(storage.join(folder, KIT))
     checksum = manifest.pop("checksum", "")
-    if checksum != storage.fingerprint(manifest):
+    if checksum != _checksum(manifest):
         raise ValueError(f"{folder}/{KIT} was changed: it has another checksum than it says; get the kit anew.")
     for name, expected in manifest["files"].items():
         if storage.checksum(storage.read(storage.join(folder, name))) != expected:
@@ -73,4 +75,9 @@ def read(folder: str) -> Kit:
     figures = [Figure(*figure) for figure in about.pop("figures")]
     truth_RT = references[[f"bias {k}" for k in range(len(figures))]].to_numpy(np.float64)
     pool = Pool(np.stack(references["answers"].to_list()), truth_RT, figures, references[["id", "network", "bias"]])
-    return Kit(about, [Probe(*row) for row in probes.itertuples(index=False)], pool, intervals, checksum)
+    asked = [Probe(*row) for row in probes[["probe", "image"]].itertuples(index=False)]
+    return Kit(about, asked, pool, intervals, probes["id"].tolist(), checksum)
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    return storage.checksum(json.dumps(manifest, sort_keys=True).encode())

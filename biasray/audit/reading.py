@@ -32,7 +32,11 @@ class Reading:
     """A number times this, and `shift` more, is the age in years: 20 and 35 for this project's own age regressors."""
     shift: float = 0.0
     flipped: bool = False
-    """The probability is a woman's, or the first of two is a man's."""
+    """The probability is a woman's, the first of two is a man's, or labels are exchanged."""
+
+    def __post_init__(self) -> None:
+        if self.flipped and self.target == "age":
+            raise ValueError(f"--flipped is of genders; leave it out for --kind {self.kind}.")
 
     @property
     def target(self) -> Target:
@@ -49,7 +53,7 @@ class Reading:
             case "band":
                 return _band(found)
             case "label":
-                return _man(found)
+                p = _man(found)
             case "probability":
                 p = _within(self._of_a_man(found), 0, 1, "probability")
             case "percentage":
@@ -83,9 +87,13 @@ class Reading:
 
 
 def _number(found: Any) -> float:
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
+    try:
+        number = float(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError(f"{_short(found)} is no finite number")
-    return float(found)
+    return number
 
 
 def _within(number: float, low: float, high: float, called: str) -> float:

@@ -19,6 +19,7 @@ from biasray.metrics.counts import Floats
 from biasray.random import rng
 
 Choice = Literal["chosen", "random"]
+TRIES = 1000
 PUBLIC, PRIVATE = "public images", "leaked images"  # baselines 1 and 2
 
 
@@ -48,7 +49,7 @@ def order(fit: Fit, answer_RN: Floats, truth_RT: Floats) -> Order:
     return by_embedding(made, answer_RN, truth_RT) if isinstance(made, Embedding) else by_lasso(answer_RN, truth_RT)
 
 
-def told(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
+def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
     """The bias of the references that were left out, with every budget: a row a reference, figure and budget.
 
     With chosen images also `half`, half of an interval that is to hold the truth with 90 %: as wide as it takes for the
@@ -95,25 +96,28 @@ def sampled(
 ) -> pd.DataFrame:
     """Baselines: each figure from the errors on so many annotated images, drawn anew each time.
 
-    A draw without an image of a group is made again, since it tells nothing.
+    A draw without an image of a group is made again, since it tells nothing of it. Budgets that are not fewer than there are
+    images are left out. Raises ValueError where a group is too rare to be drawn.
     """
-    tables, nothing_T = [], np.full(len(pool.figures), np.nan)
-    for budget in budgets:
-        for draw, rows in enumerate(_draws(examples, pool.figures, budget, draws, method)):
-            estimate_RT = truth(pool.figures, error_RP[:, rows], examples.iloc[rows])
-            tables.append(_rows(estimate_RT, pool, nothing_T).assign(budget=budget, draw=draw))
-    return pd.concat(tables, ignore_index=True).assign(method=method, choice="random")
+    tables = []
+    for t, figure in enumerate(pool.figures):
+        one = pool._replace(figures=[figure], truth_RT=pool.truth_RT[:, t : t + 1])
+        for budget in (budget for budget in budgets if budget < len(examples)):
+            for draw, rows in enumerate(_draws(examples, figure, budget, draws, method)):
+                estimate_R1 = truth([figure], error_RP[:, rows], examples.iloc[rows])
+                tables.append(_rows(estimate_R1, one, np.full(1, np.nan)).assign(budget=budget, draw=draw))
+    return pd.concat(tables, ignore_index=True).assign(method=method, choice="random") if tables else pd.DataFrame()
 
 
-def _draws(
-    examples: pd.DataFrame, figures: Sequence[Figure], budget: int, draws: int, purpose: str
-) -> Iterator[NDArray[np.int64]]:
-    drawn, nothing = rng("baseline", purpose, budget), np.zeros((1, len(examples)))
+def _draws(examples: pd.DataFrame, figure: Figure, budget: int, draws: int, purpose: str) -> Iterator[NDArray[np.int64]]:
+    drawn, nothing = rng("baseline", purpose, figure.name, budget), np.zeros((1, len(examples)))
     for _ in range(draws):
-        while True:
-            rows = drawn.choice(len(examples), min(budget, len(examples)), replace=False)
-            if np.isfinite(truth(figures, nothing[:, rows], examples.iloc[rows])).all():
+        for _ in range(TRIES):
+            rows = drawn.choice(len(examples), budget, replace=False)
+            if np.isfinite(truth([figure], nothing[:, rows], examples.iloc[rows])).all():
                 break
+        else:
+            raise ValueError(f"{figure.name}: {budget} images drawn at random hold no image of a group; give larger --budgets.")
         yield rows
 
 

@@ -13,6 +13,7 @@ from biasray.audit.trust import turned, unlike
 from biasray.metrics.counts import Floats
 
 FEWEST = 5  # answers
+SAME = 1e-3  # of an answer: what a model may differ by in rounding when asked again
 STRANGE = 0.95  # share of references with a nearer neighbour, above which intervals do not hold
 TURNED = -0.5  # correlation with the references below which labels are counted the other way round
 
@@ -49,7 +50,8 @@ def judge(kit: Kit, asked: Sequence[Asked]) -> Verdict:
     told_T = np.reshape(learnt.predict(answer_1N), -1)
     strange = float(unlike(answer_1N, answer_RN, kit.pool.about["network"])[0])
     way = turned(answer_1N[0], answer_RN)
-    changed = [name for name in known if value.get(name + AGAIN, value[name]) != value[name]]
+    again = {name: value.get(name + AGAIN, np.nan) for name in known}
+    changed = [name for name in known if np.isfinite(again[name]) and not np.isclose(again[name], value[name], rtol=SAME)]
     trusted = strange <= STRANGE and way >= TURNED
     estimates = [
         Estimate(figure.name, float(told), kit.half(len(known), figure.name) if trusted else np.inf)
@@ -58,17 +60,17 @@ def judge(kit: Kit, asked: Sequence[Asked]) -> Verdict:
     places = None
     if isinstance(learnt, Embedding):
         places = learnt.place_RTD_[:, 0].numpy(), learnt.placed(answer_1N)[0, 0].numpy()
-    caveats = _caveats(strange, way, changed, problems, len(asked))
+    caveats = _caveats(kit, strange, way, changed, problems, len(asked))
+    if trusted and not np.isfinite([e.half for e in estimates]).all():
+        caveats.append(f"No interval is known for {len(known)} answers; ask {int(kit.intervals['budget'].min())} or more.")
     return Verdict(estimates, len(known), strange, way, changed, problems, places, caveats)
 
 
-def _caveats(strange: float, way: float, changed: Sequence[str], problems: Sequence[str], asked: int) -> list[str]:
+def _caveats(kit: Kit, strange: float, way: float, changed: Sequence[str], problems: Sequence[str], asked: int) -> list[str]:
     found = []
     if way < TURNED:
-        found.append(
-            f"It answers the other way round (correlation with the references {way:.2f}), as if it counted labels in the other "
-            "order: no interval is given; see --flipped."
-        )
+        why = ", as if it counted labels in the other order (see --flipped)" if kit.about["target"] == "gender" else ""
+        found.append(f"It answers the other way round (correlation with the references {way:.2f}){why}: no interval is given.")
     elif strange > STRANGE:
         found.append(
             f"It answers like no reference ({100 * strange:.0f} % of them are nearer to one of another architecture): no "

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import ray
 
 from biasray import storage
-from biasray.audit.study import Fit, Pool, told
+from biasray.audit.study import Fit, Pool, left_out
 from biasray.engine.cells import Status
 from biasray.engine.cluster import connect, refuse_too_much
 from biasray.engine.fan_out import fan_out
@@ -23,7 +23,7 @@ def fit_all(
 ) -> dict[int, str]:
     """Make every fit whose file is not there yet; returns one sentence for each that failed, by number.
 
-    Each leaves a Parquet table, as `audit.study.told` makes it, at `file(out, fit)`.
+    Each leaves a Parquet table, as `audit.study.left_out` makes it, at `file(out, fit)`.
     """
     todo = {k: fit for k, fit in enumerate(fits) if not storage.exists(file(out, fit))}
     if not todo:
@@ -50,5 +50,5 @@ class _Job(NamedTuple):
 
     def __call__(self, board: Any) -> None:
         pool: Pool = ray.get(self.pool[0])
-        storage.write(self.file, storage.parquet(told(self.fit, pool, self.budgets)))
+        storage.write(self.file, storage.parquet(left_out(self.fit, pool, self.budgets)))
         board.tell.remote(self.number, 1, 1, 0)

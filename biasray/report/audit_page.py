@@ -11,6 +11,7 @@ from biasray.audit.kit import Kit
 from biasray.audit.verdict import Estimate, Verdict
 from biasray.report import audit_plots
 
+PLACES = {"age": 2, "gender": 3}
 UNITS = {"age": "years", "gender": "of the error rate"}
 MEANING = "for the first group minus that for the second, or for all: above zero it is worse for the first."
 MEANINGS = {"age": f"The mean absolute error of its ages {MEANING}", "gender": f"Its error rate {MEANING}"}
@@ -28,7 +29,7 @@ def render(found: Verdict, kit: Kit, black_box: str, asked: int, chain: str, abo
         lead=f"{black_box}: {found.answers} answers, beside {len(pool.about):,} references of "
         f"{pool.about['network'].nunique()} architectures.",
         unit=UNITS[target],
-        estimates=[_line(e) for e in found.estimates],
+        estimates=[_line(e, target) for e in found.estimates],
         caveats=found.caveats,
         meaning=MEANINGS[target],
         plane=plane,
@@ -46,15 +47,20 @@ def render(found: Verdict, kit: Kit, black_box: str, asked: int, chain: str, abo
     )
 
 
-def _line(e: Estimate) -> dict[str, str]:
+def _line(e: Estimate, target: str) -> dict[str, str]:
     if not np.isfinite(e.half):
-        return {"figure": e.figure, "value": shown(e.value), "interval": "none", "said": ""}
+        return {"figure": e.figure, "value": shown(e.value, target), "interval": "none", "said": ""}
     low, high, (first, _, second) = e.value - e.half, e.value + e.half, e.figure.partition(" - ")
     worse = f"worse for {first}" if low > 0 else f"better for {first}" if high < 0 else ""
-    said = f"{worse} than for {second}" if worse else "no clear difference"
-    return {"figure": e.figure, "value": shown(e.value), "interval": f"{shown(low)} to {shown(high)}", "said": said}
+    return {
+        "figure": e.figure,
+        "value": shown(e.value, target),
+        "interval": f"{shown(low, target)} to {shown(high, target)}",
+        "said": f"{worse} than for {second}" if worse else "no clear difference",
+    }
 
 
-def shown(value: float) -> str:
-    """With two places, and without a minus before 0.00."""
-    return f"{round(value, 2) + 0.0:.2f}"
+def shown(value: float, target: str) -> str:
+    """With as many places as make sense, and without a minus before 0."""
+    places = PLACES[target]
+    return f"{round(value, places) + 0.0:.{places}f}"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from biasray.metrics.counts import Floats
 from biasray.report.plots import COLOURS, MARKERS, STYLE, legend, svg
 from biasray.report.results import Row
-from biasray.report.study_rows import ERROR, OURS, called
+from biasray.report.study_rows import BASELINES, ERROR, OURS, called
 
 
 def plane(place_R2: Floats, target_2: Floats, truth_R: Floats, network_R: pd.Series, label: str) -> str:
@@ -19,7 +19,8 @@ def plane(place_R2: Floats, target_2: Floats, truth_R: Floats, network_R: pd.Ser
         figure = Figure(figsize=(6.4, 3.8), layout="constrained")
         axes = figure.subplots()
         most = float(np.abs(truth_R).max()) or 1.0
-        for marker, name in zip(MARKERS, network_R.unique(), strict=False):
+        for k, name in enumerate(network_R.unique()):
+            marker = MARKERS[k % len(MARKERS)]
             mine = (network_R == name).to_numpy()
             x, y = place_R2[mine].T
             shown = axes.scatter(x, y, c=truth_R[mine], cmap="coolwarm", vmin=-most, vmax=most, marker=marker, s=22, label=name)
@@ -61,7 +62,7 @@ def curves(rows: Sequence[Row], figure_: str, unit: str) -> str:
 def against_truth(estimates: pd.DataFrame, figure_: str, budget: int, unit: str) -> str:
     """Estimate against truth of each reference that was left out: ours, and one draw of each baseline."""
     mine = estimates[(estimates["figure"] == figure_) & (estimates["budget"] == budget) & (estimates["draw"] == 0)]
-    ways = [OURS, *((m, "random") for m in mine["method"].unique() if m not in ("kernel", "stress", "ridge"))]
+    ways = [OURS, *((method, "random") for method in BASELINES if method in set(mine["method"]))]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.9 * len(ways), 3), layout="constrained")
         for axes, (method, choice) in zip(figure.subplots(1, len(ways), squeeze=False).flatten(), ways, strict=True):

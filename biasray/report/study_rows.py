@@ -42,10 +42,10 @@ def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
                 "budget": int(budget), "metric": ERROR, "group": figure, "interval": "references", "n": len(mine),
                 "seeds": int(mine["draws"].max()),
             }  # fmt: skip
-            out.append({**row, **_told(mine["off"], mine["cluster"], drawn[way])})
+            out.append({**row, **_spread(mine["off"], mine["cluster"], drawn[way])})
             if ours is not None and way != OURS:
                 more = mine["off"] - ours["off"]
-                out.append({**row, "metric": f"{ERROR} minus ours", "p": p[way], **_told(more, mine["cluster"], drawn[way])})
+                out.append({**row, "metric": f"{ERROR} minus ours", "p": p[way], **_spread(more, mine["cluster"], drawn[way])})
             if np.isfinite(mine["half"]).all():
                 out += _trusted(row, mine, drawn[way])
     return out
@@ -55,10 +55,10 @@ def _trusted(row: Row, mine: pd.DataFrame, drawn: np.random.Generator) -> list[R
     """How often the intervals hold the truth, for all architectures and for each, and how wide they are."""
     parts = {row["group"]: mine, **{f"{row['group']}, {name}": part for name, part in mine.groupby("network")}}
     held = [
-        {**row, "metric": COVERED, "group": group, "n": len(part), **_told(part["held"], part["cluster"], drawn)}
+        {**row, "metric": COVERED, "group": group, "n": len(part), **_spread(part["held"], part["cluster"], drawn)}
         for group, part in parts.items()
     ]
-    return [*held, {**row, "metric": HALF, **_told(mine["half"], mine["cluster"], drawn)}]
+    return [*held, {**row, "metric": HALF, **_spread(mine["half"], mine["cluster"], drawn)}]
 
 
 def _by_reference(mine: pd.DataFrame) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def _by_reference(mine: pd.DataFrame) -> pd.DataFrame:
     return grouped.agg(off=("off", "mean"), held=("held", "mean"), draws=("off", "size"), **same)
 
 
-def _told(value_R: pd.Series, cluster_R: pd.Series, drawn: np.random.Generator) -> dict[str, float | None]:
+def _spread(value_R: pd.Series, cluster_R: pd.Series, drawn: np.random.Generator) -> dict[str, float | None]:
     interval = over_clusters(value_R.to_numpy(), cluster_R, drawn)
     low, high = (None if np.isnan(end) else end for end in (interval.low, interval.high))
     return {"value": float(value_R.mean()), "low": low, "high": high}

@@ -17,7 +17,7 @@ from biasray.zoo.stacked import fusable, sketch, stack
 PACK = 16  # members in one program
 AT_ONCE = 250  # images
 
-Answers = dict[str, NDArray[np.float32]]  # (M, T) by target: age in years, probability of the gender that comes last by name
+Answers = dict[str, NDArray[np.float32]]  # (M, T) by target: age in years, probability of a man
 
 
 @torch.inference_mode()

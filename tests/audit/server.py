@@ -21,9 +21,10 @@ def age(image_png: bytes) -> float:
 
 
 class Box(ThreadingHTTPServer):
-    def __init__(self, port: int, notes: Path, failing: int = 0) -> None:
+    def __init__(self, port: int, notes: Path, failing: int = 0, status: int = 200) -> None:
         super().__init__(("127.0.0.1", port), Handler)
-        self.notes, self.failing, self.calls, self.bodies = notes, failing, 0, list[bytes]()
+        self.notes, self.failing, self.status, self.calls = notes, failing, status, 0
+        self.bodies, self.headers = list[bytes](), list[dict[str, str]]()
 
     @property
     def url(self) -> str:
@@ -36,9 +37,16 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.bodies.append(body)
+        self.server.headers.append(dict(self.headers))
         self.server.calls += 1
         if self.server.failing and self.server.calls % self.server.failing == 0:
             self.send_error(503)
+            return
+        if self.server.status != 200:
+            self.send_error(self.server.status)
+            return
+        if "json" not in self.headers["Content-Type"]:
+            self.send_error(415)
             return
         image_png = base64.b64decode(json.loads(body)["image"])
         said = json.dumps({"faces": [{"age": age(image_png)}]}).encode()
@@ -54,8 +62,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(notes: Path, failing: int = 0) -> Iterator[Box]:
-    with Box(0, notes, failing) as box:
+def serving(notes: Path, failing: int = 0, status: int = 200) -> Iterator[Box]:
+    with Box(0, notes, failing, status) as box:
         thread = Thread(target=box.serve_forever)
         thread.start()
         yield box

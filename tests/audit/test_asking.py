@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,18 @@ from biasray.audit.asking import ask
 from biasray.audit.journal import Journal
 from biasray.audit.reading import Reading
 from biasray.audit.targets.http import Http
-from biasray.audit.targets.target import Probe, Target
+from biasray.audit.targets.target import Probe, RefusedError, Target
 from tests.audit.server import age, serving
 
 PROBES = [Probe(f"probe {k}", f"image {k}".encode()) for k in range(30)]
 AGES = Reading(field="faces.0.age")
 ABOUT = {"kit": "abc", "target": "a box"}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(str(tmp_path / "journal"), ABOUT) as opened:
+        yield opened
 
 
 class Says(Target):
@@ -37,16 +44,16 @@ class Says(Target):
         return found
 
 
-def test_a_server_that_fails_a_third_of_its_calls_costs_no_more_than_the_budget(tmp_path: Path) -> None:
+def test_a_server_that_fails_a_third_of_its_calls_costs_no_more_than_the_budget(tmp_path: Path, journal: Journal) -> None:
     with serving(tmp_path / "notes", failing=3) as box:
-        found = ask(Http(url=box.url), PROBES, Journal(str(tmp_path / "journal"), ABOUT), AGES, len(PROBES))
+        found = ask(Http(url=box.url), PROBES, journal, AGES, len(PROBES))
         assert box.calls > 40
     assert [asked.value for asked in found] == [age(probe.image_png) for probe in PROBES]
     answered = (tmp_path / "notes").read_text().split()
     assert len(answered) == len(set(answered)) == len(PROBES)
 
 
-def test_a_server_that_is_killed_and_comes_back_is_asked_nothing_twice(tmp_path: Path) -> None:
+def test_a_server_that_is_killed_and_comes_back_is_asked_nothing_twice(tmp_path: Path, journal: Journal) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -65,7 +72,7 @@ def test_a_server_that_is_killed_and_comes_back_is_asked_nothing_twice(tmp_path:
     thread = threading.Thread(target=kill_and_start_again)
     thread.start()
     try:
-        box, journal = Http(url=f"http://127.0.0.1:{port}/predict", tries=12), Journal(str(tmp_path / "journal"), ABOUT)
+        box = Http(url=f"http://127.0.0.1:{port}/predict", tries=12)
         found = ask(box, PROBES, journal, AGES, len(PROBES))
         thread.join()
     finally:
@@ -76,31 +83,49 @@ def test_a_server_that_is_killed_and_comes_back_is_asked_nothing_twice(tmp_path:
     assert [asked.value for asked in found] == [age(probe.image_png) for probe in PROBES]
     answered = notes.read_text().split()
     assert len(answered) <= len(PROBES) + 1  # the answer that was on its way when the server died may be lost
+    assert len(set(answered)) == len(PROBES)
 
 
-def test_only_the_image_goes_over_the_wire(tmp_path: Path) -> None:
+def test_only_the_image_goes_over_the_wire(tmp_path: Path, journal: Journal) -> None:
     with serving(tmp_path / "notes") as box:
-        ask(Http(url=box.url), PROBES[:3], Journal(str(tmp_path / "journal"), ABOUT), AGES, 3)
+        ask(Http(url=box.url), PROBES[:3], journal, AGES, 3)
         sent = box.bodies
     assert [json.loads(body) for body in sent] == [{"image": base64.b64encode(p.image_png).decode()} for p in PROBES[:3]]
 
 
 def test_a_killed_audit_goes_on_after_its_last_whole_answer(tmp_path: Path) -> None:
     file = tmp_path / "journal"
-    ask(Says(31, 32), PROBES[:2], Journal(str(file), ABOUT), Reading(), 5)
+    with Journal(str(file), ABOUT) as journal:
+        ask(Says(31, 32), PROBES[:2], journal, Reading(), 5)
     with file.open("ab") as opened:
         opened.write(b'{"number": 3, "probe": "pro')
     target = Says(33)
-    found = ask(target, PROBES[:3], Journal(str(file), ABOUT), Reading(), 5)
+    with Journal(str(file), ABOUT) as journal:
+        found = ask(target, PROBES[:3], journal, Reading(), 5)
     assert [asked.value for asked in found] == [31, 32, 33]
     assert target.asked == [PROBES[2].image_png]
-    assert [entry.answer for entry in Journal(str(file), ABOUT).entries] == [31, 32, 33]
+    with Journal(str(file), ABOUT) as journal:
+        assert [entry.answer for entry in journal.entries] == [31, 32, 33]
+
+
+def test_a_journal_that_was_cut_off_in_its_first_line_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_bytes(b'{"about": {"ki')
+    with Journal(str(tmp_path / "journal"), ABOUT) as journal:
+        assert ask(Says(31), PROBES[:1], journal, Reading(), 1)[0].value == 31
+    with Journal(str(tmp_path / "journal"), ABOUT) as journal:
+        assert len(journal.entries) == 1
+
+
+def test_two_audits_do_not_write_one_journal(tmp_path: Path) -> None:
+    with Journal(str(tmp_path / "journal"), ABOUT), pytest.raises(ValueError, match="Another audit is writing"):
+        Journal(str(tmp_path / "journal"), ABOUT)
 
 
 @pytest.mark.parametrize(("old", "new"), [(b'"answer": 32', b'"answer": 52'), (b'"probe 1"', b'"probe 9"'), (b"abc", b"abd")])
 def test_a_journal_that_was_changed_is_refused(tmp_path: Path, old: bytes, new: bytes) -> None:
     file = tmp_path / "journal"
-    ask(Says(31, 32, 33), PROBES[:3], Journal(str(file), ABOUT), Reading(), 5)
+    with Journal(str(file), ABOUT) as journal:
+        ask(Says(31, 32, 33), PROBES[:3], journal, Reading(), 5)
     written = file.read_bytes()
     assert written.count(old) == 1
     file.write_bytes(written.replace(old, new))
@@ -112,41 +137,75 @@ def test_a_journal_that_was_changed_is_refused(tmp_path: Path, old: bytes, new: 
 
 
 def test_the_journal_of_another_target_is_not_gone_on_with(tmp_path: Path) -> None:
-    ask(Says(31), PROBES[:1], Journal(str(tmp_path / "journal"), ABOUT), Reading(), 5)
+    with Journal(str(tmp_path / "journal"), ABOUT):
+        pass
     with pytest.raises(ValueError, match=r"another audit .its target differ"):
         Journal(str(tmp_path / "journal"), {**ABOUT, "target": "another"})
 
 
-def test_nothing_is_sent_that_the_budget_does_not_allow(tmp_path: Path) -> None:
+def test_nothing_is_sent_that_the_budget_does_not_allow(tmp_path: Path, journal: Journal) -> None:
     target = Says(*range(30))
-    with pytest.raises(ValueError, match="3 questions are more than the budget of 2"):
-        ask(target, PROBES[:3], Journal(str(tmp_path / "journal"), ABOUT), Reading(), 2)
+    with pytest.raises(ValueError, match="0 answers and 3 more questions are beyond the budget of 2"):
+        ask(target, PROBES[:3], journal, Reading(), 2)
     assert target.asked == []
 
 
-def test_a_wrong_address_costs_nothing_and_a_refusal_later_is_an_answer(tmp_path: Path) -> None:
-    target, journal = Says(ValueError("404 Not Found")), Journal(str(tmp_path / "journal"), ABOUT)
-    with pytest.raises(ValueError, match="404"):
-        ask(target, PROBES[:2], journal, Reading(), 2)
-    assert journal.entries == []
-    found = ask(Says(30, ValueError("422 no face")), PROBES[:2], journal, Reading(), 2)
-    assert found[0].value == 30
-    assert found[1].value != found[1].value
-    assert "{'error': '422 no face'} is no finite number" in found[1].problem
+def test_a_wrong_address_costs_nothing_and_a_refused_image_is_an_answer(tmp_path: Path, journal: Journal) -> None:
+    with pytest.raises(ValueError, match=r"404.* 0 answers are kept"):
+        ask(Says(ValueError("404 Not Found")), PROBES[:3], journal, Reading(), 3)
+    found = ask(Says(RefusedError("422 no face"), 30, 31), PROBES[:3], journal, Reading(), 3)
+    assert [found[k].value for k in (1, 2)] == [30, 31]
+    assert "{'refused': '422 no face'} is no finite number" in found[0].problem
+    with pytest.raises(ValueError, match=r"404.* 3 answers are kept"):  # as when the service is down for a while
+        ask(Says(ValueError("404 Not Found")), PROBES[:5], journal, Reading(), 5)
 
 
-def test_an_answer_that_is_read_wrongly_is_kept_for_a_better_reading(tmp_path: Path) -> None:
-    file = str(tmp_path / "journal")
-    with pytest.raises(ValueError, match=r"cannot be read: .*'years'; it has age"):
-        ask(Says({"age": 31}), PROBES[:1], Journal(file, ABOUT), Reading(field="years"), 1)
-    nothing = Says()
-    assert ask(nothing, PROBES[:1], Journal(file, ABOUT), Reading(field="age"), 1)[0].value == 31
-    assert nothing.asked == []
+def test_a_target_that_refuses_the_first_images_is_asked_no_more(tmp_path: Path, journal: Journal) -> None:
+    target = Says(*(RefusedError("422 no face") for _ in range(9)))
+    with pytest.raises(ValueError, match="No answer so far can be read"):
+        ask(target, PROBES[:9], journal, Reading(), 9)
+    assert len(target.asked) == 3
 
 
-def test_a_target_that_stays_silent_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_an_answer_that_is_read_wrongly_is_kept_for_a_better_reading(tmp_path: Path, journal: Journal) -> None:
+    target = Says({"age": 31}, {"age": 32})
+    for _ in range(2):  # asked again with the same reading, nothing more is spent
+        with pytest.raises(ValueError, match=r"can be read: .*'years'; it has age"):
+            ask(target, PROBES[:2], journal, Reading(field="years"), 2)
+        assert len(target.asked) == 1
+    found = ask(target, PROBES[:2], journal, Reading(field="age"), 2)
+    assert [asked.value for asked in found] == [31, 32]
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, ValueError), (404, ValueError), (307, ValueError), (422, RefusedError)])
+def test_what_is_said_of_an_image_is_told_from_what_is_said_of_all(status: int, error: type, tmp_path: Path) -> None:
+    with serving(tmp_path / "notes", status=status) as box, pytest.raises(ValueError, match=str(status)) as raised:
+        Http(url=box.url, tries=2).answer(PROBES[0])
+    assert raised.type is error
+
+
+def test_a_form_holds_the_image_alone_and_no_credentials_go_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with serving(tmp_path / "notes") as box:
+        with pytest.raises(RefusedError):  # the box of these tests reads JSON alone
+            Http(url=box.url, form="multipart", tries=1).answer(PROBES[0])
+        assert box.bodies[0].count(b"Content-Disposition") == 1
+        assert b'name="image"; filename="image.png"' in box.bodies[0]
+        assert PROBES[0].image_png in box.bodies[0]
+        Http(url=box.url).answer(PROBES[0])
+        assert all("Authorization" not in headers for headers in box.headers)
+
+
+@pytest.mark.parametrize("fields", [{"tries": 0}, {"timeout": 0.0}, {"every": -1.0}])
+def test_settings_that_cannot_be_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="--tries must be 1 or more"):
+        Http(url="http://127.0.0.1/", **fields)
+
+
+def test_a_target_that_stays_silent_is_said_and_nothing_is_lost(tmp_path: Path, journal: Journal) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(ValueError, match=r"did not answer in 2 tries .*0 of 3 answers are kept"):
-        ask(Http(url=f"http://127.0.0.1:{port}/", tries=2), PROBES[:3], Journal(str(tmp_path / "j"), ABOUT), AGES, 3)
+    with pytest.raises(ValueError, match=r"did not answer in 2 tries .*0 answers are kept"):
+        ask(Http(url=f"http://127.0.0.1:{port}/", tries=2), PROBES[:3], journal, AGES, 3)

@@ -18,6 +18,7 @@ DEEPFACE = [{"age": 31, "gender": {"Woman": 3.0, "Man": 97.0}, "dominant_gender"
         (Reading(kind="percentage", field="0.gender.Woman", flipped=True), DEEPFACE, 0.97),
         (Reading(kind="label", field="0.dominant_gender"), DEEPFACE, 1),
         (Reading(kind="label"), "female", 0),
+        (Reading(kind="label", flipped=True), "female", 1),
         (Reading(kind="probability"), [0.2, 0.8], 0.8),
         (Reading(kind="probability", flipped=True), [0.2, 0.8], 0.2),
         (Reading(kind="bins"), [0, 0, 0, 0.5, 0.5, 0, 0, 0, 0], 30),
@@ -38,6 +39,7 @@ def test_what_real_models_return_becomes_years_or_the_probability_of_a_man(
     ("reading", "answer"),
     [
         (Reading(), math.nan),
+        (Reading(), 10**400),
         (Reading(), None),
         (Reading(), "31"),
         (Reading(), True),
@@ -59,3 +61,8 @@ def test_what_real_models_return_becomes_years_or_the_probability_of_a_man(
 def test_an_answer_without_such_a_number_is_said_to_have_none(reading: Reading, answer: Any) -> None:
     with pytest.raises(ValueError, match=r"is no|are no|nothing at"):
         reading(answer)
+
+
+def test_ages_cannot_be_flipped() -> None:
+    with pytest.raises(ValueError, match="--flipped is of genders"):
+        Reading(flipped=True)

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from biasray.audit.estimators import found
 from biasray.audit.figures import Figure
-from biasray.audit.study import PRIVATE, Fit, Pool, sampled, told
+from biasray.audit.study import PRIVATE, Fit, Pool, left_out, sampled
 from biasray.report.study_rows import COVERED, ERROR, rows
 from tests.audit.references import references
 
@@ -20,14 +21,21 @@ def pool() -> Pool:
     return Pool(answer_RN, bias_RT, [Figure("gender", "Male", "Female"), BLACK], about)
 
 
-def test_the_references_that_are_left_out_are_told_by_the_others_alone(pool: Pool) -> None:
-    fit = Fit("net 1", "ridge", "chosen", 0)
-    table = told(fit, pool, BUDGETS)
+@pytest.mark.parametrize("name", found())
+def test_the_references_that_are_left_out_are_told_by_the_others_alone(name: str, pool: Pool) -> None:
+    fit = Fit("net 1", name, "chosen", 0)
+    table = left_out(fit, pool, BUDGETS)
     assert len(table) == 40 * 2 * 2
     assert set(table["network"]) == {"net 1"}
-    mixed_RT = np.where((pool.about["network"] == "net 1").to_numpy()[:, None], 99.0, pool.truth_RT)
-    again = told(fit, pool._replace(truth_RT=mixed_RT), BUDGETS)
-    assert (again["estimate"] == table["estimate"]).all()
+    out_R = (pool.about["network"] == "net 1").to_numpy()
+    first = np.flatnonzero(out_R)[0]
+    others_R1 = (out_R & (np.arange(len(out_R)) != first))[:, None]
+    mixed = pool._replace(
+        truth_RT=np.where(out_R[:, None], 99.0, pool.truth_RT), answer_RN=np.where(others_R1, -50.0, pool.answer_RN)
+    )
+    again = left_out(fit, mixed, BUDGETS)
+    mine = (table["id"] == pool.about["id"][first]).to_numpy()
+    assert (again["estimate"] == table["estimate"])[mine].all()
     assert (again["half"] == table["half"]).all()
     assert (again["truth"] == 99).all()
 
@@ -35,14 +43,14 @@ def test_the_references_that_are_left_out_are_told_by_the_others_alone(pool: Poo
 def test_a_study_tells_how_far_off_each_way_is_and_how_often_its_intervals_hold(pool: Pool) -> None:
     fits = [Fit(f"net {a}", name, "chosen", 0) for a in range(3) for name in ("ridge", "kernel")]
     fits += [Fit(f"net {a}", "ridge", "random", draw) for a in range(3) for draw in range(2)]
-    found = rows("zoo", pd.concat([told(fit, pool, BUDGETS) for fit in fits]))
-    error = {(r["method"], r["choice"], r["budget"]): r for r in found if (r["metric"], r["group"]) == (ERROR, BLACK.name)}
+    told = rows("zoo", pd.concat([left_out(fit, pool, BUDGETS) for fit in fits]))
+    error = {(r["method"], r["choice"], r["budget"]): r for r in told if (r["metric"], r["group"]) == (ERROR, BLACK.name)}
     assert error["ridge", "chosen", 5]["value"] < error["ridge", "random", 5]["low"]
     assert (error["ridge", "random", 5]["n"], error["ridge", "random", 5]["seeds"]) == (120, 2)
-    worse = next(r for r in found if r["metric"] == f"{ERROR} minus ours" and (r["choice"], r["budget"]) == ("random", 5))
+    worse = next(r for r in told if r["metric"] == f"{ERROR} minus ours" and (r["choice"], r["budget"]) == ("random", 5))
     assert worse["p"] < 0.01
     assert worse["low"] > 0
-    held = {r["group"]: r["value"] for r in found if (r["metric"], r["method"], r["budget"]) == (COVERED, "kernel", 20)}
+    held = {r["group"]: r["value"] for r in told if (r["metric"], r["method"], r["budget"]) == (COVERED, "kernel", 20)}
     assert set(held) >= {BLACK.name, f"{BLACK.name}, net 0"}
     assert 0.8 <= held[BLACK.name] <= 1
 
@@ -62,3 +70,12 @@ def test_a_sample_without_a_group_is_drawn_again(pool: Pool) -> None:
     black = pool._replace(figures=[BLACK], truth_RT=pool.truth_RT[:, 1:])
     table = sampled(PRIVATE, np.ones((len(pool.about), 200)), examples, black, [3], 10)
     assert np.isfinite(table["estimate"]).all()
+
+
+def test_a_group_that_is_too_rare_to_be_drawn_is_named_and_a_sample_of_all_images_is_none(pool: Pool) -> None:
+    examples = pd.DataFrame({"race": ["Black"] + ["White"] * 99_999})
+    black = pool._replace(figures=[BLACK], truth_RT=pool.truth_RT[:, 1:])
+    error_RP = np.ones((len(pool.about), len(examples)))
+    with pytest.raises(ValueError, match="Black - all: 2 images drawn at random hold no image of a group"):
+        sampled(PRIVATE, error_RP, examples, black, [2], 1)
+    assert sampled(PRIVATE, error_RP, examples, black, [len(examples)], 1).empty

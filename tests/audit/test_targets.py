@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import pickle
 import sys
@@ -67,6 +68,9 @@ def test_weights_of_another_network_or_side_are_named(tmp_path: Path) -> None:
         weights(str(tmp_path / "w.safetensors"), "digit-cnn", SEEN)
     with pytest.raises(ValueError, match="Unknown network 'vgg'"):
         weights(str(tmp_path / "w.safetensors"), "vgg", SEEN)
+    save_file({"fc.weight": torch.zeros(2, 3)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=r"has no 'head\.weight'"):
+        weights(str(tmp_path / "other.safetensors"), "cnn", SEEN)
     (tmp_path / "no.safetensors").write_bytes(b"\x80\x04pickle")
     with pytest.raises(ValueError, match="is no safetensors file"):
         weights(str(tmp_path / "no.safetensors"), "cnn", SEEN)
@@ -84,17 +88,35 @@ class Runs:
         return os.mkdir, (str(self.mark),)
 
 
-@pytest.mark.parametrize("where", ["data/sample_inputs/model.pt", "version"])
+HIDDEN = [
+    "data/sample_inputs/model.pt",
+    "version",
+    "data/sample_inputs/MODEL.PT",
+    "data/aotinductor/model/lib.so",
+    "data/constants/model_constants_config.json",
+    "models/model.json",
+]
+
+
+@pytest.mark.parametrize("where", HIDDEN)
 def test_a_program_that_would_run_code_of_its_own_is_refused_before_it_runs(where: str, tmp_path: Path) -> None:
     saved_program(tmp_path)
     mark, bad = tmp_path / "ran", tmp_path / "bad.pt2"
+    runs = f"__import__('os').mkdir({str(mark)!r})"
     with zipfile.ZipFile(tmp_path / "m.pt2") as good, zipfile.ZipFile(bad, "w") as changed:
-        top = good.namelist()[0].split("/")[0]
-        for name in good.namelist():
-            changed.writestr(name, pickle.dumps(Runs(mark), protocol=2) if name == f"{top}/{where}" else good.read(name))
-        if where == "version":
-            changed.writestr(where, "8.8")
-    with pytest.raises(ValueError, match="could run code"):
+        files = {name: good.read(name) for name in good.namelist()}
+        place = f"{next(iter(files)).split('/')[0]}/{where}"
+        if where.endswith("model.json"):
+            files[place] = json.dumps({**json.loads(files[place]), "more": [{"expr_str": runs}]}).encode()
+        elif where.endswith("config.json"):
+            odd = {"x": {"path_name": "opaque_obj_0", "use_pickle": False, "is_param": False, "tensor_meta": None}}
+            files[place] = json.dumps({"config": odd}).encode()
+            files[place.replace("model_constants_config.json", "opaque_obj_0")] = pickle.dumps(Runs(mark), protocol=2)
+        else:
+            files[where if where == "version" else place] = pickle.dumps(Runs(mark), protocol=2)
+        for name, content in files.items():
+            changed.writestr(name, content)
+    with pytest.raises(ValueError, match=r"could run code|is no archive"):
         exported(str(bad), SEEN)
     assert not mark.exists()
 
@@ -102,6 +124,15 @@ def test_a_program_that_would_run_code_of_its_own_is_refused_before_it_runs(wher
 def test_a_model_that_wants_another_side_is_said_to() -> None:
     with pytest.raises(ValueError, match="cannot look at an image of 16 x 16 pixels"):
         module(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 1)), Seen(side=16)).answer(probe())
+
+
+def test_a_model_that_puts_out_more_than_one_tensor_is_said_to() -> None:
+    class Two(nn.Module):
+        def forward(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+            return image_BCHW, image_BCHW
+
+    with pytest.raises(ValueError, match="puts out a tuple"):
+        module(Two(), SEEN).answer(probe())
 
 
 def test_onnx_without_its_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

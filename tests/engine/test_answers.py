@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from biasray.engine.zoo import make_zoo
 from biasray.experiment import Compute
 from biasray.zoo import store
 from biasray.zoo.reference import ReferenceZoo
+from pipelines.benchmarks.drawn_zoo import draw
 
 FACES = data.load("drawn-faces")
 NOTED: dict[Target, str] = {"age": "age_mae", "gender": "gender_error"}
@@ -64,6 +66,9 @@ def test_what_was_answered_is_not_asked_again(zoo: str, tmp_path: Path) -> None:
     assert len(list((tmp_path / "answers").iterdir())) == 2
 
 
-def test_a_zoo_of_digits_is_refused(tmp_path: Path, local_ray: None) -> None:
+def test_what_is_no_zoo_of_faces_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no zoo"):
         answer_all(str(tmp_path), FACES, OTHERS[:5], str(tmp_path))
+    draw(str(tmp_path / "digits"), "mlp", (3, 28, 28), 10, pd.DataFrame({"level": [0, 1]}), 2)
+    with pytest.raises(ValueError, match="holds no models of faces"):
+        answer_all(str(tmp_path / "digits"), FACES, OTHERS[:5], str(tmp_path))

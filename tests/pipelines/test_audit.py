@@ -3,7 +3,9 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +15,10 @@ from safetensors.torch import save_file
 
 from biasray import data
 from biasray.audit import kit
+from biasray.audit.asking import AGAIN, Asked
 from biasray.audit.reading import Reading
 from biasray.audit.targets.local import Seen
+from biasray.audit.verdict import judge
 from biasray.engine.zoo import make_zoo
 from biasray.experiment import Compute
 from biasray.zoo import store
@@ -39,82 +43,105 @@ def zoo(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(zoo: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A kit of 12 images."""
-    folder = tmp_path_factory.mktemp("audit")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        asked = {"references": (zoo,), "private": "drawn-faces", "probes": "drawn-faces", "budget": 12, "candidates": 60}
-        audit.prepare(audit.Prepare(**asked, out=str(folder / "kit")))  # type: ignore[arg-type]
-    return str(folder / "kit")
-
-
-def member(zoo: str, folder: Path, place: int = 3) -> tuple[str, float]:
-    """The weights of a member in a file, and its gap."""
-    opened = store.Zoo(zoo)
-    row = opened.index[opened.index["network"] == "cnn"].iloc[place]
+def stranger(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, float]:
+    """The weights of a model that is no reference, in a file, and its gap."""
+    folder = tmp_path_factory.mktemp("stranger")
+    members = ReferenceZoo(members=1, networks=("cnn",), images=150, epochs=2).expand(FACES, "float32", 1)
+    assert make_zoo(members, {"kind": "references"}, FACES, str(folder / "zoo"), Compute(device="cpu", threads=1)) == {}
+    opened = store.Zoo(str(folder / "zoo"))
+    (row,) = opened.index.to_dict("records")
     save_file(opened.state_dict(row["id"]), folder / "m.safetensors")
     return f"{folder}/m.safetensors:cnn", row["age_mae Male"] - row["age_mae Female"]
 
 
-def test_the_bias_of_a_reference_is_read_from_its_answers_and_replayed_offline(
-    zoo: str, made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def given(zoo: str, folder: Path, **fields: Any) -> audit.Prepare:
+    asked = {"references": (zoo,), "private": "drawn-faces", "probes": "drawn-faces", "budget": 12, "candidates": 60}
+    return audit.Prepare(**{**asked, "answers": str(folder / "answers"), "out": str(folder / "kit"), **fields})
+
+
+@pytest.fixture(scope="module")
+def made(zoo: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A kit of 12 images."""
+    config = given(zoo, tmp_path_factory.mktemp("audit"))
+    audit.prepare(config)
+    return config.out
+
+
+def test_the_bias_of_a_model_is_read_from_its_answers_and_replayed_offline(
+    stranger: tuple[str, float], made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    black_box, truth = member(zoo, tmp_path)
-    config = audit.Run(kit=made, black_box=black_box, repeats=2, reading=YEARS, seen=Seen(side=32), out=str(tmp_path / "out"))
+    (black_box, truth), out = stranger, tmp_path / "out"
+    config = audit.Run(kit=made, black_box=black_box, budget=14, repeats=2, reading=YEARS, seen=Seen(side=32), out=str(out))
     found = audit.audit(config)
     (estimate,) = found.estimates
     assert (estimate.figure, found.answers, found.changed, found.caveats) == (GENDER, 12, [], [])
     assert abs(estimate.value - truth) <= estimate.half < np.inf
-    told = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert (told["asked"], told["estimates"][0]["value"]) == (14, estimate.value)
-    again = audit.replay(audit.Replay(kit=made, journal=str(tmp_path / "out" / "journal.jsonl"), reading=YEARS))
+    told = json.loads((out / "results.json").read_text())
+    assert (told["answers"], told["estimates"][0]["value"]) == (12, estimate.value)
+    again = audit.replay(audit.Replay(kit=made, audit=str(out)))
     assert again.estimates == found.estimates
     capsys.readouterr()
     audit.audit(config)
     assert capsys.readouterr().out.startswith("0 questions")
-    seen = look(tmp_path / "out" / "report.html", 1000)
+    seen = look(out / "report.html", 1000)
     assert (seen["broken"], seen["flat"]) == (0, 0)
     assert GENDER in seen["text"]
+    with pytest.raises(ValueError, match="its side differ"):
+        audit.audit(replace(config, seen=Seen(side=64)))
+
+    journal = (out / "journal.jsonl").read_bytes()
+    (out / "journal.jsonl").write_bytes(b"".join(journal.splitlines(keepends=True)[:-1]))
+    with pytest.raises(ValueError, match="lines were changed or left out"):
+        audit.replay(audit.Replay(kit=made, audit=str(out)))
+    (out / "journal.jsonl").write_bytes(journal)
+    (out / "results.json").write_text(json.dumps({**told, "estimates": [{**told["estimates"][0], "value": 0.5}]}))
+    with pytest.raises(ValueError, match=r"says 0\.5 of Male - Female"):
+        audit.replay(audit.Replay(kit=made, audit=str(out)))
 
 
-def test_a_number_that_is_no_age_is_seen_to_be_unlike_all_references(zoo: str, made: str, tmp_path: Path) -> None:
-    black_box, _ = member(zoo, tmp_path)
+def test_a_number_that_is_no_age_is_seen_to_be_unlike_all_references(
+    stranger: tuple[str, float], made: str, tmp_path: Path
+) -> None:
     raw = Reading(scale=1, shift=5)  # not in years
-    found = audit.audit(audit.Run(kit=made, black_box=black_box, reading=raw, seen=Seen(side=32), out=str(tmp_path / "out")))
+    found = audit.audit(audit.Run(kit=made, black_box=stranger[0], reading=raw, seen=Seen(side=32), out=str(tmp_path)))
     assert found.estimates[0].half == np.inf
     assert any("like no reference" in said for said in found.caveats)
 
 
 def test_answers_of_one_who_counts_backwards_get_no_interval(made: str, tmp_path: Path) -> None:
-    given = kit.read(made)
-    answer_N = 2 * given.pool.answer_RN.mean() - given.pool.answer_RN[0]
-    pd.DataFrame({"probe": [p.name for p in given.probes], "age": answer_N}).to_csv(tmp_path / "a.csv", index=False)
+    opened = kit.read(made)
+    answer_N = 2 * opened.pool.answer_RN.mean() - opened.pool.answer_RN[0]
+    pd.DataFrame({"probe": [p.name for p in opened.probes], "age": answer_N}).to_csv(tmp_path / "a.csv", index=False)
     found = audit.audit(audit.Run(kit=made, black_box=str(tmp_path / "a.csv"), out=str(tmp_path / "out")))
     assert found.estimates[0].half == np.inf
     assert "other way round" in found.caveats[0]
 
 
-def test_a_model_that_changes_its_mind_is_caught_and_missing_answers_are_told(made: str, tmp_path: Path) -> None:
-    given = kit.read(made)
-    names = [p.name for p in given.probes]
-    answers = dict(zip(names, given.pool.answer_RN[0], strict=True))
-    table = pd.DataFrame({"probe": [*names[:-1], f"{names[0]} again"], "age": [*list(answers.values())[:-1], 99.0]})
-    table.to_csv(tmp_path / "a.csv", index=False)
-    found = audit.audit(audit.Run(kit=made, black_box=str(tmp_path / "a.csv"), repeats=1, out=str(tmp_path / "out")))
+def test_a_model_that_changes_its_mind_is_caught_and_missing_answers_are_told(made: str) -> None:
+    opened = kit.read(made)
+    names, answers = [p.name for p in opened.probes], opened.pool.answer_RN[0]
+    asked = [Asked(name, answer, "") for name, answer in zip(names, answers, strict=True)]
+    asked[-1] = Asked(names[-1], np.nan, "no face")
+    again = [Asked(names[0] + AGAIN, 99.0, ""), Asked(names[1] + AGAIN, answers[1] + 1e-5, "")]
+    found = judge(opened, [*asked, *again, Asked(names[2] + AGAIN, np.nan, "no face")])
     assert (found.answers, found.changed) == (11, [names[0]])
-    assert [said.split(" ")[0] for said in found.caveats][-2:] == ["It", "1"]
+    assert any("changed its mind about 1 of" in said for said in found.caveats)
+    assert any("2 of 15 answers had no number" in said for said in found.caveats)
 
 
 def test_no_private_image_and_no_label_is_in_a_kit_nor_on_the_wire(made: str, tmp_path: Path) -> None:
-    given, examples = kit.read(made), FACES.examples
+    opened, examples = kit.read(made), FACES.examples
     columns = set(pd.read_parquet(f"{made}/probes.parquet")) | set(pd.read_parquet(f"{made}/references.parquet"))
     assert columns == {"probe", "image", "id", "network", "bias", "answers", "bias 0"}
-    private = {FACES.take(np.array([k])).tobytes() for k in np.flatnonzero(examples["split"] != "train")[:500]}
-    asked = {np.asarray(Image.open(io.BytesIO(p.image_png))).tobytes() for p in given.probes}
-    public = {FACES.take(np.array([k])).tobytes() for k in np.flatnonzero(examples["id"].isin([p.name for p in given.probes]))}
-    assert asked == public
-    assert len(private) > 100
+    by_split = {
+        split: {image.tobytes() for image in FACES.take(np.flatnonzero((examples["split"] == "train") == (split == "train")))}
+        for split in ("train", "private")
+    }
+    asked = {np.asarray(Image.open(io.BytesIO(p.image_png))).tobytes() for p in opened.probes}
+    assert len(asked) == 12
+    assert asked <= by_split["train"]
+    assert not asked & by_split["private"]
+    assert not set(opened.ids) & {p.name for p in opened.probes}
     with serving(tmp_path / "notes") as box:
         audit.audit(
             audit.Run(kit=made, black_box=box.url, budget=6, reading=Reading(field="faces.0.age"), out=str(tmp_path / "out"))
@@ -136,7 +163,7 @@ def test_a_kit_with_one_byte_changed_is_refused(name: str, made: str, tmp_path: 
 def test_a_study_tells_how_far_off_estimates_are(zoo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = Study(
         references=(zoo,), private="drawn-faces", probes="drawn-faces", estimators=("kernel",), budgets=(10, 500),
-        candidates=60, draws=1, out=str(tmp_path / "out"), tracking="none",
+        candidates=60, draws=1, answers=str(tmp_path / "answers"), out=str(tmp_path / "out"), tracking="none",
     )  # fmt: skip
     study(config)
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
@@ -158,10 +185,37 @@ def test_a_study_tells_how_far_off_estimates_are(zoo: str, tmp_path: Path, capsy
         ({"black_box": "model.pickle"}, "give http://..., a .csv of answers"),
         ({"black_box": "a.csv", "reading": Reading(kind="label")}, "kit asks about age, and --kind label is none"),
         ({"black_box": "a.csv", "budget": 4, "repeats": 3}, "--repeats 3 of a --budget of 4: give 0 to 2"),
+        ({"black_box": "a.csv", "budget": 4}, "--budget 4: an estimate needs answers to 5 images"),
+        ({"black_box": "a.csv", "repeats": 1}, "answers that were recorded cannot change"),
         ({"black_box": "a.csv", "out": "s3://bucket/out"}, "give a folder of this machine"),
         ({"kit": "nowhere", "black_box": "a.csv"}, "nowhere holds no kit"),
     ],
 )
-def test_what_cannot_be_audited_is_said_in_a_sentence(fields: dict[str, object], says: str, made: str, tmp_path: Path) -> None:
+def test_what_cannot_be_audited_is_said_in_a_sentence(fields: dict[str, Any], says: str, made: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=says):
-        audit.audit(audit.Run(**{"kit": made, "out": str(tmp_path / "out"), **fields}))  # type: ignore[arg-type]
+        audit.audit(audit.Run(**{"kit": made, "out": str(tmp_path / "out"), **fields}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"target": "gender"}, "predicts age, not gender"),
+        ({"figure": ("race=Black",)}, "drawn-faces has no attribute 'race'"),
+        ({"figure": ("gender=Male-Female",)}, "has 0 examples with gender Male-Female"),
+        ({"figure": ("gender",)}, "is no figure of bias"),
+        ({"probes": "digits"}, "digits holds no colour images"),
+        ({"budget": 100}, "--budget 100: give 10 to the number of --candidates, 60"),
+        ({"estimator": "oracle"}, "Unknown estimator 'oracle'"),
+    ],
+)
+def test_what_no_kit_can_be_made_of_is_said_before_anything_is_asked(
+    fields: dict[str, Any], says: str, zoo: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        audit.prepare(given(zoo, tmp_path, **fields))
+    assert not (tmp_path / "answers").exists()
+
+
+def test_references_of_one_architecture_make_no_kit(stranger: tuple[str, float], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="All references are of one architecture, cnn"):
+        audit.prepare(given(str(Path(stranger[0]).parent / "zoo"), tmp_path))

@@ -3,7 +3,8 @@
 json:      POST {"image": "<base64 of a PNG>"}, Content-Type application/json
 multipart: POST a form whose file `image` is the PNG
 
-Nothing else is sent. Whatever JSON comes back is kept as it is, and `reading` finds the number in it.
+Nothing else is sent: no name, no credentials, and to no other address. Whatever JSON comes back is kept as it is, and `reading`
+finds the number in it.
 """
 
 import base64
@@ -15,9 +16,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from biasray.audit.targets.target import Probe, SilentError, Target
+from biasray.audit.targets.target import Probe, RefusedError, Target
 
 AGAIN = (429, 500, 502, 503, 504)  # what is tried again
+REFUSED = (400, 413, 415, 422)  # what is said of an image, and not of the address or of who asks
+LONGEST = 60  # seconds that the other side can make us wait between two tries
 
 
 @final
@@ -32,33 +35,44 @@ class Http(Target):
     every: float = 0.0
     """Seconds between two questions, at least."""
 
+    def __post_init__(self) -> None:
+        if self.tries < 1 or not self.timeout > 0 or self.every < 0:
+            raise ValueError("--tries must be 1 or more, --timeout above 0 seconds, --every 0 or more.")
+
     def answer(self, probe: Probe) -> Any:
         began = time.monotonic()
+        try:
+            response = self._sent(probe.image_png)
+        except requests.RequestException as error:
+            raise ValueError(f"{self.url} did not answer in {self.tries} tries ({type(error).__name__})") from error
+        finally:
+            time.sleep(max(0.0, self.every - (time.monotonic() - began)))
+        said = f"{self.url} answered {response.status_code} {response.reason}: {response.text[:100]}"
+        if response.status_code in REFUSED:
+            raise RefusedError(said)
+        if response.status_code != requests.codes.ok:
+            raise ValueError(said)
+        try:
+            return response.json()
+        except (requests.JSONDecodeError, RecursionError) as error:
+            raise RefusedError(f"{self.url} answered what is no JSON: {response.text[:100]}") from error
+
+    def _sent(self, image_png: bytes) -> requests.Response:
         retry = Retry(
             self.tries - 1,
             backoff_factor=0.25,
-            backoff_max=30,
+            backoff_max=LONGEST,
+            retry_after_max=LONGEST,
             status_forcelist=AGAIN,
             allowed_methods=None,
             raise_on_status=False,
         )
-        sent: dict[str, Any] = (
-            {"json": {"image": base64.b64encode(probe.image_png).decode()}}
+        image: dict[str, Any] = (
+            {"json": {"image": base64.b64encode(image_png).decode()}}
             if self.form == "json"
-            else {"files": {"image": ("image.png", probe.image_png, "image/png")}}
+            else {"files": {"image": ("image.png", image_png, "image/png")}}
         )
-        try:
-            with requests.Session() as session:
-                session.mount(self.url, HTTPAdapter(max_retries=retry))
-                response = session.post(self.url, timeout=self.timeout, **sent)
-        except requests.RequestException as error:
-            raise SilentError(f"{self.url} did not answer in {self.tries} tries ({type(error).__name__})") from error
-        if not response.ok:
-            said = SilentError if response.status_code in AGAIN else ValueError
-            raise said(f"{self.url} answered {response.status_code} {response.reason}: {response.text[:100]}")
-        try:
-            found = response.json()
-        except requests.JSONDecodeError as error:
-            raise ValueError(f"{self.url} answered what is no JSON: {response.text[:100]}") from error
-        time.sleep(max(0.0, self.every - (time.monotonic() - began)))
-        return found
+        with requests.Session() as session:
+            session.trust_env = False  # no credentials of this user's
+            session.mount(self.url, HTTPAdapter(max_retries=retry))
+            return session.post(self.url, timeout=self.timeout, allow_redirects=False, **image)

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import nn
+from torch import Tensor, nn
 
 from biasray import networks, storage
-from biasray.audit.targets.target import Probe, Target
+from biasray.audit.targets.target import Probe, Target, first_line
 from biasray.data.decode import decode
 
 Floats = NDArray[np.float32]
@@ -53,13 +53,13 @@ class Local(Target):
         self.model, self.seen = model, seen
 
     def answer(self, probe: Probe) -> Any:
+        side = self.seen.side
         try:
             output_K = np.asarray(self.model(self.seen(probe.image_png)), np.float64).reshape(-1)
-        except RuntimeError as error:
-            side = self.seen.side
-            said = str(error).splitlines()[0]
+        except (RuntimeError, AssertionError, TypeError, IndexError) as error:
             raise ValueError(
-                f"The model cannot look at an image of {side} x {side} pixels ({said}); give its --side."
+                f"The model cannot look at an image of {side} x {side} pixels ({first_line(error)}); give its --side, and a "
+                "model on the CPU in float32."
             ) from error
         return float(output_K[0]) if len(output_K) == 1 else output_K.tolist()
 
@@ -69,8 +69,10 @@ def module(network: nn.Module, seen: Seen) -> Local:
 
     @torch.inference_mode()
     def model(image_1CHW: Floats) -> Floats:
-        output: Floats = network(torch.from_numpy(image_1CHW)).float().numpy()
-        return output
+        output = network(torch.from_numpy(image_1CHW))
+        if not isinstance(output, Tensor):
+            raise ValueError(f"The model puts out a {type(output).__name__}; export one that puts out a tensor.")
+        return output.float().numpy()
 
     return Local(model, seen)
 
@@ -82,8 +84,9 @@ def weights(file: str, name: str, seen: Seen) -> Local:
         state = load(storage.read(file))
     except SafetensorError as error:
         raise ValueError(f"{file} is no safetensors file ({error}); save the model's state dict as one.") from error
-    outputs = len(list(state.values())[-1]) if "head.weight" not in state else len(state["head.weight"])
-    network = networks.build(name, (3, seen.side, seen.side), outputs)
+    if "head.weight" not in state:
+        raise ValueError(f"{file} has no 'head.weight', which every network of this project has; export the model instead.")
+    network = networks.build(name, (3, seen.side, seen.side), len(state["head.weight"]))
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -93,7 +96,7 @@ def weights(file: str, name: str, seen: Seen) -> Local:
 
 
 def onnx(file: str, seen: Seen) -> Local:
-    """A model of ONNX with one input."""
+    """A model of ONNX with one input and one output."""
     try:
         runtime = importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:
@@ -102,9 +105,9 @@ def onnx(file: str, seen: Seen) -> Local:
     failures: tuple[type[Exception], ...] = (ValueError, *(kind for kind in own if issubclass(kind, Exception)))
     try:
         session = runtime.InferenceSession(storage.read(file), providers=["CPUExecutionProvider"])
-        (given,) = [given.name for given in session.get_inputs()]
+        (given,), (_,) = ([x.name for x in part()] for part in (session.get_inputs, session.get_outputs))
     except failures as error:
-        raise ValueError(f"{file} is no ONNX model with one input ({str(error).splitlines()[0]}).") from error
+        raise ValueError(f"{file} is no ONNX model with one input and one output ({first_line(error)}).") from error
 
     def model(image_1CHW: Floats) -> Floats:
         try:

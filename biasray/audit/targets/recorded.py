@@ -2,7 +2,7 @@
 
 from typing import Any, final
 
-from biasray.audit.targets.target import Probe, Target
+from biasray.audit.targets.target import Probe, RefusedError, Target
 from biasray.data.labelling import read_csv
 
 
@@ -22,7 +22,7 @@ class Recorded(Target):
 
     def answer(self, probe: Probe) -> Any:
         if probe.name not in self.answers:
-            raise ValueError(f"{self.file} has no row for the probe {probe.name}; record an answer to each.")
+            raise RefusedError(f"{self.file} has no row for the probe {probe.name}; record an answer to each.")
         row = self.answers[probe.name]
         return next(iter(row.values())) if len(row) == 1 else row
 
