@@ -10,7 +10,7 @@ from markupsafe import Markup
 from biasray.report import audit_plots
 from biasray.report.audit_page import UNITS
 from biasray.report.results import Row
-from biasray.report.study_rows import BASELINES, COVERED, ERROR, OURS, called
+from biasray.report.study_rows import BASELINES, COVERED, ERROR, OURS, called, worth
 
 SHOWN = 80  # images of the plots of estimates against truths, or the nearest
 
@@ -44,6 +44,7 @@ def _figure(name: str, rows: Sequence[Row], estimates: pd.DataFrame, unit: str) 
         "budgets": budgets,
         "curves": Markup(audit_plots.curves(rows, name, unit)),
         "lines": [{"name": m, "cells": [_cell(errors.get((m, b)), p.get((m, b))) for b in budgets]} for m in methods],
+        "worth": [said for b in budgets if (said := worth(rows, name, b))],
         "truth": Markup(audit_plots.against_truth(estimates, name, min(budgets, key=lambda b: abs(b - SHOWN)), unit)),
         "trust": [
             (group.removeprefix(f"{name}, ") if group != name else "all", [_held(trust, group, b) for b in budgets])

@@ -84,8 +84,25 @@ def text(found: Sequence[Row]) -> str:
         held = [r for r in found if r["group"] == figure and r["metric"] == COVERED and (r["method"], r["choice"]) == OURS]
         covered = ", ".join(f"{r['budget']} images {100 * r['value']:.0f} %" for r in held)
         end = f"\nTruths in the 90 % interval of kernel, chosen: {covered}" if held else ""
-        parts.append(f"{figure}: {ERROR} (95 % over references)\n{wide[sorted(wide)].to_string()}{end}")
+        said = "".join(f"\n{worth(found, figure, b)}" for b in sorted(wide)[-1:] if worth(found, figure, b))
+        parts.append(f"{figure}: {ERROR} (95 % over references)\n{wide[sorted(wide)].to_string()}{end}{said}")
     return "\n\n".join(parts)
+
+
+def worth(found: Sequence[Row], figure: str, budget: int) -> str:
+    """How many annotated images tell as much as so many answers, in a sentence; nothing where that is not known.
+
+    The error of a simple random sample falls as 1 / sqrt(n), so those that are leaked may be more than were drawn.
+    """
+    mine = [r for r in found if (r["group"], r["metric"]) == (figure, ERROR)]
+    ours = [r["value"] for r in mine if ((r["method"], r["choice"]), r["budget"]) == (OURS, budget)]
+    leaked = [r["value"] ** 2 * r["budget"] for r in mine if r["method"] == PRIVATE]
+    if not ours or not leaked:
+        return ""
+    public = sorted((r["budget"], r["value"]) for r in mine if r["method"] == PUBLIC)
+    enough = next((f"{n:,}" for n, value in public if value <= ours[0]), f"more than {public[-1][0]:,}" if public else "")
+    end = f", and as much as {enough} annotated public ones" if enough else ""
+    return f"{budget} answers tell as much as some {np.mean(leaked) / ours[0] ** 2:,.0f} leaked private images{end}."
 
 
 def called(row: Row) -> str:

@@ -1,11 +1,13 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from biasray.audit.estimators import found
 from biasray.audit.figures import Figure
-from biasray.audit.study import PRIVATE, Fit, Pool, left_out, sampled
-from biasray.report.study_rows import COVERED, ERROR, rows
+from biasray.audit.study import PRIVATE, PUBLIC, Fit, Pool, left_out, sampled
+from biasray.report.study_rows import COVERED, ERROR, rows, worth
 from tests.audit.references import references
 
 BLACK = Figure("race", "Black", "all")
@@ -79,3 +81,16 @@ def test_a_group_that_is_too_rare_to_be_drawn_is_named_and_a_sample_of_all_image
     with pytest.raises(ValueError, match="Black - all: 2 images drawn at random hold no image of a group"):
         sampled(PRIVATE, error_RP, examples, black, [2], 1)
     assert sampled(PRIVATE, error_RP, examples, black, [len(examples)], 1).empty
+
+
+def test_what_answers_are_worth_is_told_in_images_that_would_be_annotated() -> None:
+    def row(method: str, choice: str, budget: int, value: float) -> dict[str, Any]:
+        return {"method": method, "choice": choice, "budget": budget, "value": value, "group": "g", "metric": ERROR}
+
+    leaked = [row(PRIVATE, "random", n, 10 / n**0.5) for n in (10, 100)]
+    public = [row(PUBLIC, "random", n, 5 / n**0.25) for n in (10, 100)]
+    found = [row("kernel", "chosen", 80, 0.5), *leaked, *public]
+    said = "80 answers tell as much as some 400 leaked private images, and as much as more than 100 annotated public ones."
+    assert worth(found, "g", 80) == said
+    assert worth([row("kernel", "chosen", 80, 2.0), *leaked, *public], "g", 80).endswith("as 100 annotated public ones.")
+    assert worth(leaked, "g", 80) == ""
