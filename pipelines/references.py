@@ -114,7 +114,7 @@ def scored(config: References, zoos: list[str]) -> Scored:
     truth_RT = figures.truth(found, error_RP, examples_P)
     whole_R = index["finite"].to_numpy() & np.isfinite(answer_RN).all(1)
     about = index[["id", "network", "bias"]][whole_R].reset_index(drop=True)
-    pool = Pool(answer_RN[whole_R], truth_RT[whole_R], found, about)
+    pool = Pool(answer_RN[whole_R], truth_RT[whole_R], found, about, config.target)
     if alike := [f.name for f, truth_R in zip(found, pool.truth_RT.T, strict=True) if np.ptp(truth_R) < 1e-6]:
         raise ValueError(f"All references have the same bias {alike[0]}; make a zoo whose groups vary.")
     return Scored(pool, error_RP[whole_R], examples_P, public, rows_N)

@@ -74,7 +74,9 @@ def read(folder: str) -> Kit:
     about = manifest["about"]
     figures = [Figure(*figure) for figure in about.pop("figures")]
     truth_RT = references[[f"bias {k}" for k in range(len(figures))]].to_numpy(np.float64)
-    pool = Pool(np.stack(references["answers"].to_list()), truth_RT, figures, references[["id", "network", "bias"]])
+    pool = Pool(
+        np.stack(references["answers"].to_list()), truth_RT, figures, references[["id", "network", "bias"]], about["target"]
+    )
     asked = [Probe(*row) for row in probes[["probe", "image"]].itertuples(index=False)]
     return Kit(about, asked, pool, intervals, probes["id"].tolist(), checksum)
 

@@ -4,7 +4,7 @@ Axes: R reference, M reference that is left out, N image that can be asked about
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from biasray.audit import estimators
 from biasray.audit.embedding import Embedding
-from biasray.audit.figures import Figure, truth
+from biasray.audit.figures import Figure, Target, truth
+from biasray.audit.games import GAMES
 from biasray.audit.probes import Order, at_random, by_embedding, by_lasso
-from biasray.audit.trust import half_width
+from biasray.audit.trust import half_width, refused, turned, unlike
 from biasray.metrics.counts import Floats
 from biasray.random import rng
 
@@ -30,6 +31,7 @@ class Pool(NamedTuple):
     truth_RT: Floats
     figures: Sequence[Figure]
     about: pd.DataFrame  # a row a reference: id, network, bias (its mixture of groups)
+    target: Target = "age"
 
 
 class Fit(NamedTuple):
@@ -53,28 +55,33 @@ def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
     """The bias of the references that were left out, with every budget: a row a reference, figure and budget.
 
     With chosen images also `half`, half of an interval that is to hold the truth with 90 %: as wide as it takes for the
-    references that are left, each architecture of which is left out in turn, images being chosen anew.
+    references that are left, each architecture of which is left out in turn, images being chosen anew. And more rows, in which
+    the answers were tampered with: `game` says how. `refused` is where no interval would be given.
     """
     out_R = (pool.about["network"] == fit.held).to_numpy()
     left, asked = _part(pool, ~out_R), _part(pool, out_R)
-    half_BT = half_widths(fit, left, budgets) if fit.choice == "chosen" else np.full((len(budgets), len(pool.figures)), np.nan)
-    tables = [
-        _rows(estimate_MT, asked, half_T).assign(budget=budget)
-        for budget, estimate_MT, half_T in zip(budgets, _estimates(fit, left, asked, budgets), half_BT, strict=True)
-    ]
+    if chosen := fit.choice == "chosen":
+        half_BT = half_widths(fit, left, budgets)
+    else:
+        half_BT = np.full((len(budgets), len(pool.figures)), np.nan)
+    tables = []
+    for (first, learnt), budget, half_T in zip(_learnt(fit, left, budgets), budgets, half_BT, strict=True):
+        answer_RN, answer_MN = left.answer_RN[:, first], asked.answer_RN[:, first]
+        games = {name: play(answer_MN, answer_RN.mean(0), pool.target) for name, play in GAMES.items()} if chosen else {}
+        for game, given_MN in {"": answer_MN, **games}.items():
+            told_MT = np.reshape(learnt.predict(given_MN), (-1, len(pool.figures)))
+            no_M = refused(unlike(given_MN, answer_RN, left.about["network"]), turned(given_MN, answer_RN))
+            tables.append(_rows(told_MT, asked, half_T, no_M).assign(budget=budget, game=game))
     way = {"method": fit.estimator, "choice": fit.choice, "draw": fit.draw}
     return pd.concat(tables, ignore_index=True).assign(**way)
 
 
-def _estimates(fit: Fit, left: Pool, asked: Pool, budgets: Sequence[int]) -> list[Floats]:
-    """(M, T) for each budget: the bias of some references, told by others."""
-    first = order(fit, left.answer_RN, left.truth_RT)
-    found = []
+def _learnt(fit: Fit, left: Pool, budgets: Sequence[int]) -> Iterator[tuple[Order, Any]]:
+    """For each budget the images to ask about, and the estimator that learnt from the references' answers to them."""
+    asked = order(fit, left.answer_RN, left.truth_RT)
     for budget in budgets:
-        chosen = first[:budget]
-        learnt = estimators.known(fit.estimator)().fit(left.answer_RN[:, chosen], left.truth_RT)
-        found.append(np.reshape(learnt.predict(asked.answer_RN[:, chosen]), (-1, len(left.figures))))
-    return found
+        first = asked[:budget]
+        yield first, estimators.known(fit.estimator)().fit(left.answer_RN[:, first], left.truth_RT)
 
 
 def half_widths(fit: Fit, left: Pool, budgets: Sequence[int]) -> Floats:
@@ -84,7 +91,8 @@ def half_widths(fit: Fit, left: Pool, budgets: Sequence[int]) -> Floats:
         out_R = (left.about["network"] == network).to_numpy()
         if not out_R.all():
             asked = _part(left, out_R)
-            off.append([e_MT - asked.truth_RT for e_MT in _estimates(fit, _part(left, ~out_R), asked, budgets)])
+            told = [learnt.predict(asked.answer_RN[:, first]) for first, learnt in _learnt(fit, _part(left, ~out_R), budgets)]
+            off.append([np.reshape(told_MT, asked.truth_RT.shape) - asked.truth_RT for told_MT in told])
     if not off:
         return np.full((len(budgets), len(left.figures)), np.inf)
     off_BRT = [np.concatenate([by_budget[k] for by_budget in off]) for k in range(len(budgets))]
@@ -99,14 +107,18 @@ def sampled(
     A draw without an image of a group is made again, since it tells nothing of it. Budgets that are not fewer than there are
     images are left out. Raises ValueError where a group is too rare to be drawn.
     """
-    tables = []
+    tables, nothing_1, never_R = [], np.full(1, np.nan), np.zeros(len(pool.about), bool)
     for t, figure in enumerate(pool.figures):
         one = pool._replace(figures=[figure], truth_RT=pool.truth_RT[:, t : t + 1])
         for budget in (budget for budget in budgets if budget < len(examples)):
             for draw, rows in enumerate(_draws(examples, figure, budget, draws, method)):
                 estimate_R1 = truth([figure], error_RP[:, rows], examples.iloc[rows])
-                tables.append(_rows(estimate_R1, one, np.full(1, np.nan)).assign(budget=budget, draw=draw))
-    return pd.concat(tables, ignore_index=True).assign(method=method, choice="random") if tables else pd.DataFrame()
+                tables.append(_rows(estimate_R1, one, nothing_1, never_R).assign(budget=budget, draw=draw))
+    return (
+        pd.concat(tables, ignore_index=True).assign(method=method, choice="random", game="", refused=False)
+        if tables
+        else pd.DataFrame()
+    )
 
 
 def _draws(examples: pd.DataFrame, figure: Figure, budget: int, draws: int, purpose: str) -> Iterator[NDArray[np.int64]]:
@@ -126,7 +138,7 @@ def _part(pool: Pool, which_R: NDArray[np.bool_]) -> Pool:
     return pool._replace(answer_RN=pool.answer_RN[which_R], truth_RT=pool.truth_RT[which_R], about=about)
 
 
-def _rows(estimate_MT: Floats, pool: Pool, half_T: Floats) -> pd.DataFrame:
+def _rows(estimate_MT: Floats, pool: Pool, half_T: Floats, refused_M: NDArray[np.bool_]) -> pd.DataFrame:
     columns = {name: pool.about[name] for name in ("id", "network", "bias")}
     return pd.concat(
         pd.DataFrame(
@@ -136,6 +148,7 @@ def _rows(estimate_MT: Floats, pool: Pool, half_T: Floats) -> pd.DataFrame:
                 "estimate": estimate_MT[:, t],
                 "truth": pool.truth_RT[:, t],
                 "half": half_T[t],
+                "refused": refused_M,
             }
         )
         for t, figure in enumerate(pool.figures)

@@ -4,12 +4,15 @@ import math
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from biasray.audit.embedding import Standard
 from biasray.metrics.counts import Floats
 
 LEVEL = 0.9
+STRANGE = 0.95  # share of references with a nearer neighbour, above which a model answers like none
+TURNED = -0.5  # correlation with the references below which labels are counted the other way round
 
 
 def half_width(off_R: Floats) -> float:
@@ -24,9 +27,11 @@ def half_width(off_R: Floats) -> float:
 def unlike(answer_MN: Floats, answer_RN: Floats, architecture_R: pd.Series) -> Floats:
     """(M,) share of the references that are nearer to one of another architecture than the model is to any.
 
-    Near 1 the model answers like no reference, and the estimate rests on nothing. Distances are those of answers in standard
-    deviations of the references.
+    Near 1 the model answers like no reference, and the estimate rests on nothing; 0 where all references are of one
+    architecture, which tells nothing. Distances are those of answers in standard deviations of the references.
     """
+    if architecture_R.nunique() < 2:
+        return np.zeros(len(answer_MN))
     scaler = Standard(answer_RN)
     own_RN, model_MN = scaler(answer_RN).numpy(), scaler(answer_MN).numpy()
     near_R = np.empty(len(own_RN))
@@ -40,9 +45,16 @@ def _nearest(answer_MN: Floats, answer_RN: Floats) -> Floats:
     return np.asarray(NearestNeighbors(n_neighbors=1).fit(answer_RN).kneighbors(answer_MN)[0][:, 0])
 
 
-def turned(answer_N: Floats, answer_RN: Floats) -> float:
-    """Correlation of a model's answers with the references' mean; near -1 it counts its labels the other way round."""
-    mean_N = answer_RN.mean(0)
-    if np.ptp(answer_N) == 0 or np.ptp(mean_N) == 0:
-        return 0.0
-    return float(np.corrcoef(answer_N, mean_N)[0, 1])
+def turned(answer_MN: Floats, answer_RN: Floats) -> Floats:
+    """(M,) correlation of a model's answers with the references' mean; near -1 it counts its labels the other way round.
+
+    0 where all answers are alike.
+    """
+    own_MN, mean_N = answer_MN - answer_MN.mean(1, keepdims=True), answer_RN.mean(0) - answer_RN.mean()
+    length_M = np.linalg.norm(own_MN, axis=1) * np.linalg.norm(mean_N)
+    return np.asarray(np.divide(own_MN @ mean_N, length_M, out=np.zeros(len(own_MN)), where=length_M > 0))
+
+
+def refused(unlike_M: Floats, turned_M: Floats) -> NDArray[np.bool_]:
+    """(M,) whether no interval is given."""
+    return (unlike_M > STRANGE) | (turned_M < TURNED)

@@ -9,13 +9,11 @@ from biasray.audit import estimators
 from biasray.audit.asking import AGAIN, Asked
 from biasray.audit.embedding import Embedding
 from biasray.audit.kit import Kit
-from biasray.audit.trust import turned, unlike
+from biasray.audit.trust import STRANGE, TURNED, refused, turned, unlike
 from biasray.metrics.counts import Floats
 
 FEWEST = 5  # answers
 SAME = 1e-3  # of an answer: what a model may differ by in rounding when asked again
-STRANGE = 0.95  # share of references with a nearer neighbour, above which intervals do not hold
-TURNED = -0.5  # correlation with the references below which labels are counted the other way round
 
 
 class Estimate(NamedTuple):
@@ -49,10 +47,10 @@ def judge(kit: Kit, asked: Sequence[Asked]) -> Verdict:
     learnt = estimators.known(kit.about["estimator"])().fit(answer_RN, kit.pool.truth_RT)
     told_T = np.reshape(learnt.predict(answer_1N), -1)
     strange = float(unlike(answer_1N, answer_RN, kit.pool.about["network"])[0])
-    way = turned(answer_1N[0], answer_RN)
+    way = float(turned(answer_1N, answer_RN)[0])
     again = {name: value.get(name + AGAIN, np.nan) for name in known}
     changed = [name for name in known if np.isfinite(again[name]) and not np.isclose(again[name], value[name], rtol=SAME)]
-    trusted = strange <= STRANGE and way >= TURNED
+    trusted = not refused(np.array([strange]), np.array([way]))[0]
     estimates = [
         Estimate(figure.name, float(told), kit.half(len(known), figure.name) if trusted else np.inf)
         for figure, told in zip(kit.pool.figures, told_T, strict=True)

@@ -7,10 +7,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from biasray.audit.games import GAMES
 from biasray.report import audit_plots
 from biasray.report.audit_page import UNITS
 from biasray.report.results import Row
-from biasray.report.study_rows import BASELINES, COVERED, ERROR, OURS, called, worth
+from biasray.report.study_rows import BASELINES, COVERED, ERROR, OURS, REFUSED, called, worth
 
 SHOWN = 80  # images of the plots of estimates against truths, or the nearest
 
@@ -45,12 +46,25 @@ def _figure(name: str, rows: Sequence[Row], estimates: pd.DataFrame, unit: str) 
         "curves": Markup(audit_plots.curves(rows, name, unit)),
         "lines": [{"name": m, "cells": [_cell(errors.get((m, b)), p.get((m, b))) for b in budgets]} for m in methods],
         "worth": [said for b in budgets if (said := worth(rows, name, b))],
+        "games": _games(mine, budgets),
         "truth": Markup(audit_plots.against_truth(estimates, name, min(budgets, key=lambda b: abs(b - SHOWN)), unit)),
         "trust": [
             (group.removeprefix(f"{name}, ") if group != name else "all", [_held(trust, group, b) for b in budgets])
             for group in dict.fromkeys(r["group"] for r in trust)
         ],
     }
+
+
+def _games(mine: Sequence[Row], budgets: Sequence[int]) -> list[tuple[str, list[str]]]:
+    """The error, and the share that gets no interval, by what was done to the answers."""
+    ours = {(r["metric"], r["budget"]): r["value"] for r in mine if (r["method"], r["choice"]) == OURS}
+    found = []
+    for game in ("", *GAMES):
+        end = f", {game}" if game else ""
+        pairs = [(ours.get((f"{ERROR}{end}", b)), ours.get((f"{REFUSED}{end}", b))) for b in budgets]
+        cells = ["" if off is None or no is None else f"{off:.2f} ({100 * no:.0f} %)" for off, no in pairs]
+        found.append((game or "as they are", cells))
+    return found
 
 
 def _cell(row: Row | None, p: float | None) -> dict[str, str] | None:

@@ -14,6 +14,7 @@ from biasray.report.results import Row
 OURS = ("kernel", "chosen")  # what everything else is compared with
 BASELINES = (PUBLIC, PRIVATE)
 ERROR = "mean absolute error of the estimate"
+REFUSED = "share of models that get no interval"
 COVERED, HALF = "share of truths in the 90 % interval", "half of the 90 % interval"
 
 
@@ -24,10 +25,11 @@ def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
     of a paired permutation test corrected for the number of methods (Holm), are over clusters of references: those of one
     architecture and one mixture of groups are alike. Of several draws of images a reference has the mean error.
     """
-    off = estimates.assign(off=(estimates["estimate"] - estimates["truth"]).abs())
+    off = estimates.assign(refused=estimates["refused"].astype(float), off=(estimates["estimate"] - estimates["truth"]).abs())
     off["cluster"], off["held"] = off["network"] + off["bias"], (off["off"] <= off["half"]).astype(float)
     out = list[Row]()
-    for (figure, budget), here in off.groupby(["figure", "budget"], sort=False):
+    for (figure, budget), all_here in off.groupby(["figure", "budget"], sort=False):
+        here = all_here[all_here["game"] == ""]
         means = {way: _by_reference(mine) for way, mine in here.groupby(["method", "choice"], sort=False)}
         ours = means.get(OURS)
         drawn = {way: rng("study", figure, int(budget), *way) for way in means}
@@ -48,6 +50,9 @@ def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
                 out.append({**row, "metric": f"{ERROR} minus ours", "p": p[way], **_spread(more, mine["cluster"], drawn[way])})
             if np.isfinite(mine["half"]).all():
                 out += _trusted(row, mine, drawn[way])
+            tampered = all_here[(all_here["method"] == way[0]) & (all_here["choice"] == way[1])]
+            if way[1] == "chosen":
+                out += _played(row, tampered, drawn[way])
     return out
 
 
@@ -61,11 +66,24 @@ def _trusted(row: Row, mine: pd.DataFrame, drawn: np.random.Generator) -> list[R
     return [*held, {**row, "metric": HALF, **_spread(mine["half"], mine["cluster"], drawn)}]
 
 
+def _played(row: Row, tampered: pd.DataFrame, drawn: np.random.Generator) -> list[Row]:
+    """The error where answers were tampered with, and how often that is noticed: how often no interval is given."""
+    out = list[Row]()
+    for game, part in tampered.groupby("game", sort=False):
+        mine = _by_reference(part)
+        parts = {REFUSED: "refused", **({ERROR: "off"} if game else {})}
+        for metric, column in parts.items():
+            told = f"{metric}, {game}" if game else metric
+            out.append({**row, "metric": told, **_spread(mine[column], mine["cluster"], drawn)})
+    return out
+
+
 def _by_reference(mine: pd.DataFrame) -> pd.DataFrame:
     """A row a reference: its mean error, its cluster, and the number of draws."""
     grouped = mine.groupby("id")
     same = {name: (name, "first") for name in ("cluster", "network", "half")}
-    return grouped.agg(off=("off", "mean"), held=("held", "mean"), draws=("off", "size"), **same)
+    means = {name: (name, "mean") for name in ("off", "held", "refused")}
+    return grouped.agg(**means, draws=("off", "size"), **same)
 
 
 def _spread(value_R: pd.Series, cluster_R: pd.Series, drawn: np.random.Generator) -> dict[str, float | None]:

@@ -6,8 +6,9 @@ import pytest
 
 from biasray.audit.estimators import found
 from biasray.audit.figures import Figure
+from biasray.audit.games import GAMES
 from biasray.audit.study import PRIVATE, PUBLIC, Fit, Pool, left_out, sampled
-from biasray.report.study_rows import COVERED, ERROR, rows, worth
+from biasray.report.study_rows import COVERED, ERROR, REFUSED, rows, worth
 from tests.audit.references import references
 
 BLACK = Figure("race", "Black", "all")
@@ -27,7 +28,7 @@ def pool() -> Pool:
 def test_the_references_that_are_left_out_are_told_by_the_others_alone(name: str, pool: Pool) -> None:
     fit = Fit("net 1", name, "chosen", 0)
     table = left_out(fit, pool, BUDGETS)
-    assert len(table) == 40 * 2 * 2
+    assert len(table) == 40 * 2 * 2 * (1 + len(GAMES))
     assert set(table["network"]) == {"net 1"}
     out_R = (pool.about["network"] == "net 1").to_numpy()
     first = np.flatnonzero(out_R)[0]
@@ -55,6 +56,11 @@ def test_a_study_tells_how_far_off_each_way_is_and_how_often_its_intervals_hold(
     held = {r["group"]: r["value"] for r in told if (r["metric"], r["method"], r["budget"]) == (COVERED, "kernel", 20)}
     assert set(held) >= {BLACK.name, f"{BLACK.name}, net 0"}
     assert 0.8 <= held[BLACK.name] <= 1
+    games = {r["metric"]: r["value"] for r in told if (r["method"], r["choice"], r["budget"]) == ("kernel", "chosen", 20)}
+    assert games[f"{ERROR}, labels only"] > 1.5 * games[ERROR]
+    assert games[f"{REFUSED}, the usual answers"] < 0.5  # whoever gives them is like all references
+    assert games[f"{ERROR}, the usual answers"] > 1.5 * games[ERROR]
+    assert games[REFUSED] < 0.3
 
 
 def test_a_leaked_sample_is_as_far_off_as_sampling_makes_it(pool: Pool) -> None:

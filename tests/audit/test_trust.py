@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biasray.audit.trust import half_width, turned, unlike
+from biasray.audit.trust import half_width, refused, turned, unlike
 from tests.audit.references import references
 
 
@@ -32,6 +32,9 @@ def test_labels_that_are_counted_the_other_way_round_are_found() -> None:
     drawn = np.random.default_rng(0)
     right_N = drawn.uniform(size=40)
     answer_RN = np.clip(right_N + drawn.normal(0, 0.1, (20, 40)), 0, 1)
-    assert turned(answer_RN[0], answer_RN[1:]) > 0.8
-    assert turned(1 - answer_RN[0], answer_RN[1:]) < -0.8
-    assert turned(np.full(40, 0.5), answer_RN) == 0
+    three_MN = np.stack([answer_RN[0], 1 - answer_RN[0], np.full(40, 0.5)])
+    right, wrong, flat = turned(three_MN, answer_RN[1:])
+    assert right == pytest.approx(np.corrcoef(answer_RN[0], answer_RN[1:].mean(0))[0, 1])
+    assert wrong == pytest.approx(-right)
+    assert flat == 0
+    assert refused(np.array([0.5, 0.5, 0.99]), np.array([right, wrong, right])).tolist() == [False, True, True]
