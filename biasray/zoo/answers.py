@@ -31,10 +31,12 @@ def answers(
     found = []
     for pack_MP in weight_MP.to(device).split(width):
         stacked, parts = stack(network, shape, outputs, len(pack_MP), "grouped"), list[Tensor]()
+        at, tensors = stacked.layout, stacked.layout.take(pack_MP)
+        buffers = {entry.name: tensors[entry.name].contiguous() for entry in at.entries if not entry.trained}
         for image_BHWC in torch.from_numpy(image_THWC).split(AT_ONCE):
             seen_BHWC = seen(image_BHWC.to(device), shape[1], torch.float32)
             with autocast(device, precision):
-                parts.append(stacked(pack_MP, {}, seen_BHWC.expand(len(pack_MP), -1, -1, -1, -1)).float())
+                parts.append(stacked(pack_MP[:, : at.trained], buffers, seen_BHWC.expand(len(pack_MP), -1, -1, -1, -1)).float())
         found.append(_read(torch.cat(parts, 1), targets))
     return {target: np.concatenate([part[target] for part in found]) for target in targets}
 
