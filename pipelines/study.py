@@ -9,7 +9,7 @@ import pandas as pd
 
 from biasray import storage
 from biasray.audit import estimators, figures
-from biasray.audit.study import PRIVATE, PUBLIC, Fit, sampled
+from biasray.audit.study import PRIVATE, PUBLIC, RESULTS, Fit, sampled
 from biasray.engine.audit import file, fit_all
 from biasray.report import study_page, study_rows
 from pipelines.cli import about
@@ -55,7 +55,7 @@ def study(config: Study) -> str:
     if min(config.budgets, default=0) < 2 or config.draws < 1:
         raise ValueError("--budgets must be numbers of 2 or more, --draws 1 or more.")
     asked = {**dataclasses.asdict(config), "out": None, "tracking": None, "answers": None}
-    fingerprint = storage.fingerprint([asked, read])
+    fingerprint = storage.fingerprint([asked, read, RESULTS])
     name = config.out or f"runs/study-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
     claim(out, [{**asked, "read": read, "hash": fingerprint}])

@@ -20,6 +20,7 @@ from biasray.metrics.counts import Floats
 from biasray.random import rng
 
 Choice = Literal["chosen", "random"]
+RESULTS = 1  # raised by hand when what is found changes
 TRIES = 1000
 PUBLIC, PRIVATE = "public images", "leaked images"  # baselines 1 and 2
 

@@ -11,7 +11,9 @@ from biasray.audit.embedding import Standard
 from biasray.metrics.counts import Floats
 
 LEVEL = 0.9
-STRANGE = 0.95  # share of references with a nearer neighbour, above which a model answers like none
+# Of 66 age regressors on FairFace, each architecture left out in turn, none is farther than 1.22; one that does not answer in
+# years is at 3.6 or more.
+STRANGE = 1.5
 TURNED = -0.5  # correlation with the references below which labels are counted the other way round
 
 
@@ -25,20 +27,20 @@ def half_width(off_R: Floats) -> float:
 
 
 def unlike(answer_MN: Floats, answer_RN: Floats, architecture_R: pd.Series) -> Floats:
-    """(M,) share of the references that are nearer to one of another architecture than the model is to any.
+    """(M,) how far a model's answers are from the nearest reference's, where 1 is as far as it is for any reference.
 
-    Near 1 the model answers like no reference, and the estimate rests on nothing; 0 where all references are of one
+    A reference is compared with those of other architectures, as a model is that none of them is like; 0 where all are of one
     architecture, which tells nothing. Distances are those of answers in standard deviations of the references.
     """
     if architecture_R.nunique() < 2:
         return np.zeros(len(answer_MN))
     scaler = Standard(answer_RN)
     own_RN, model_MN = scaler(answer_RN).numpy(), scaler(answer_MN).numpy()
-    near_R = np.empty(len(own_RN))
+    far = 0.0
     for name in architecture_R.unique():
         mine_R = (architecture_R == name).to_numpy()
-        near_R[mine_R] = _nearest(own_RN[mine_R], own_RN[~mine_R])
-    return np.asarray((near_R < _nearest(model_MN, own_RN)[:, None]).mean(1))
+        far = max(far, float(_nearest(own_RN[mine_R], own_RN[~mine_R]).max()))
+    return _nearest(model_MN, own_RN) / max(far, np.finfo(float).tiny)
 
 
 def _nearest(answer_MN: Floats, answer_RN: Floats) -> Floats:

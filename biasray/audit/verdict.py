@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
 class Verdict(NamedTuple):
     estimates: list[Estimate]
     answers: int  # that had a number
-    unlike: float  # share of the references that have a nearer neighbour than the black box
+    unlike: float  # distance from the nearest reference, where 1 is as far as any reference is from the others
     turned: float  # correlation of its answers with the references' mean
     changed: list[str]  # probes to which it answered differently when asked again
     problems: list[str]  # of answers without a number
@@ -71,8 +71,8 @@ def _caveats(kit: Kit, strange: float, way: float, changed: Sequence[str], probl
         found.append(f"It answers the other way round (correlation with the references {way:.2f}){why}: no interval is given.")
     elif strange > STRANGE:
         found.append(
-            f"It answers like no reference ({100 * strange:.0f} % of them are nearer to one of another architecture): no "
-            "interval is given, and the estimate rests on little."
+            f"It answers like no reference: it is {strange:.1f} times as far from them as any of them is from those of other "
+            "architectures. No interval is given, and the estimate rests on little."
         )
     if changed:
         found.append(f"It changed its mind about {len(changed)} of the images that it was asked about twice.")

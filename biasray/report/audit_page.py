@@ -33,7 +33,7 @@ def render(found: Verdict, kit: Kit, black_box: str, asked: int, chain: str, abo
         caveats=found.caveats,
         meaning=MEANINGS[target],
         plane=plane,
-        unlike=f"{100 * found.unlike:.0f}",
+        unlike=f"{found.unlike:.2f}",
         asked=[
             ("questions", asked),
             ("answers with a number", found.answers),

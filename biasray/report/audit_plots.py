@@ -62,6 +62,7 @@ def curves(rows: Sequence[Row], figure_: str, unit: str) -> str:
 def against_truth(estimates: pd.DataFrame, figure_: str, budget: int, unit: str) -> str:
     """Estimate against truth of each reference that was left out: ours, and one draw of each baseline."""
     mine = estimates[(estimates["figure"] == figure_) & (estimates["budget"] == budget) & (estimates["draw"] == 0)]
+    mine = mine[mine["game"] == ""]
     ways = [OURS, *((method, "random") for method in BASELINES if method in set(mine["method"]))]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.9 * len(ways), 3), layout="constrained")
