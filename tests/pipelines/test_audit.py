@@ -110,7 +110,7 @@ def test_a_number_that_is_no_age_is_seen_to_be_unlike_all_references(
 
 def test_answers_of_one_who_counts_backwards_get_no_interval(made: str, tmp_path: Path) -> None:
     opened = kit.read(made)
-    answer_N = 2 * opened.pool.answer_RN.mean() - opened.pool.answer_RN[0]
+    answer_N = 2 * opened.pool.answer_RN.mean() - opened.pool.answer_RN.mean(0)
     pd.DataFrame({"probe": [p.name for p in opened.probes], "age": answer_N}).to_csv(tmp_path / "a.csv", index=False)
     found = audit.audit(audit.Run(kit=made, black_box=str(tmp_path / "a.csv"), out=str(tmp_path / "out")))
     assert found.estimates[0].half == np.inf
