@@ -102,5 +102,5 @@ class Standard:
 
 def pulled(pull_RR: Tensor, place_RD: Tensor) -> Tensor:
     """(R, D): the gradient by the places, from that by the squared distance of every ordered pair."""
-    both_RR = pull_RR + pull_RR.T
-    return 2 * (both_RR.sum(1, keepdim=True) * place_RD - both_RR @ place_RD)
+    both_R1 = (pull_RR.sum(0) + pull_RR.sum(1))[:, None]
+    return 2 * (both_R1 * place_RD - pull_RR @ place_RD - pull_RR.T @ place_RD)

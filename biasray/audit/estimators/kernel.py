@@ -20,11 +20,11 @@ class Kernel(Embedding):
     scale = 4.0
 
     def loss(self, place_RD: Tensor, y_R: Tensor) -> tuple[Tensor, Tensor]:
-        share_RR = (-torch.cdist(place_RD, place_RD).square()).fill_diagonal_(-torch.inf).softmax(1)
+        share_RR = torch.cdist(place_RD, place_RD).square_().neg_().fill_diagonal_(-torch.inf).softmax(1)
         told_R = share_RR @ y_R
         off_R = told_R - y_R
         # d told_i / d |z_i - z_j|^2 = -a_ij (y_j - told_i)
-        pull_RR = share_RR * (off_R[:, None] * (told_R[:, None] - y_R)) * (2 / len(y_R))
+        pull_RR = (told_R[:, None] - y_R).mul_(share_RR).mul_(off_R[:, None] * (2 / len(y_R)))
         return off_R.square().mean(), pulled(pull_RR, place_RD)
 
     def near(self, distance_MR: Floats, y_R: Floats) -> Floats:
