@@ -1,10 +1,10 @@
-"""Finding the classes that a package's modules define, so that adding one touches one file."""
+"""Finding what a package's modules define, so that adding one touches one file."""
 
 import importlib
 import inspect
 import pkgutil
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -24,4 +24,12 @@ def discover(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
                 name = info.name.replace("_", "-")
                 assert name not in found, f"{module.__name__} defines two of {base.__name__}"
                 found[name] = value
+    return found
+
+
+def tabled(package: ModuleType, table: str) -> dict[str, Any]:
+    """What each module has in its table of this name, all together, in the order of the modules' names."""
+    found: dict[str, Any] = {}
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        found |= getattr(importlib.import_module(f"{package.__name__}.{info.name}"), table)
     return found

@@ -3,11 +3,12 @@
 All are scikit-learn regressors from answers (R, N) to bias (R,) or (R, T).
 """
 
-import importlib
-import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
+
+from biasray.discovery import tabled
 
 Maker = Callable[[], Any]
 
@@ -15,10 +16,7 @@ Maker = Callable[[], Any]
 @cache
 def found() -> Mapping[str, Maker]:
     """All estimators by name."""
-    makers: dict[str, Maker] = {}
-    for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
-        makers |= importlib.import_module(f"{__name__}.{info.name}").ESTIMATORS
-    return makers
+    return tabled(sys.modules[__name__], "ESTIMATORS")
 
 
 def known(name: str) -> Maker:

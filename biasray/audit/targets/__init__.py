@@ -1,0 +1,1 @@
+"""Black boxes: each module here has a kind of them."""

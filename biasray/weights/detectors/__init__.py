@@ -1,13 +1,13 @@
 """Detectors of the level of bias by name: each module here has some, in its DETECTORS."""
 
-import importlib
-import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, get_args
 
 from sklearn.pipeline import make_pipeline
 
+from biasray.discovery import tabled
 from biasray.networks.layout import Layout
 from biasray.weights.chain import convolutions
 from biasray.weights.fronts import Augmented, Canonical, Columns
@@ -20,10 +20,7 @@ Front = Literal["none", "canonical", "augmented"]
 @cache
 def found() -> Mapping[str, Maker]:
     """All detectors by name."""
-    makers: dict[str, Maker] = {}
-    for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
-        makers |= importlib.import_module(f"{__name__}.{info.name}").DETECTORS
-    return makers
+    return tabled(sys.modules[__name__], "DETECTORS")
 
 
 def known(name: str) -> Maker:
