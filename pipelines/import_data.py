@@ -33,6 +33,10 @@ class Config:
     """Attribute that must not matter unless a comparison says otherwise. Default: the data set's usual one."""
     size: int | None = None
     """Pixels a side. Default: the data set's usual one."""
+    only: str | None = None
+    """A CSV that names in its column `file` the images to import; of the others none is."""
+    without: str | None = None
+    """A CSV that names in its column `file` images to leave out, such as those that a model is to be tested on later."""
     most_set_aside: float = 0.05
     """Share of unusable files above which the import stops."""
 
@@ -52,6 +56,8 @@ def main(config: Config) -> None:
             config.labels,
             config.target,
             config.bias,
+            config.only,
+            config.without,
         )
     splits = ", ".join(f"{n:,} {split}" for split, n in manifest["splits"].items())
     print(f"{config.out}: {splits}; images {' x '.join(map(str, manifest['shape']))}.")

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from biasray import storage
-from biasray.data.adapter import Adapter, Given, Remark
+from biasray.data.adapter import Adapter, Given, Index, Remark
 from biasray.data.dataset import OWN_COLUMNS, SPLITS, Split
 from biasray.data.decode import Changed, decode
+from biasray.data.labelling import read_csv
 
 _NAME = re.compile(r"\d{5}-[0-9a-f]{16}\.parquet")
 _SLICE_BYTES, _SLICE_ROWS = 1 << 25, 4096
@@ -30,6 +31,25 @@ class Shard(NamedTuple):
     rows: int
     bytes: int
     set_aside: list[list[str]]  # [file, reason]
+
+
+def chosen(index: Index, only: str | None, without: str | None) -> Index:
+    """Those of the files that a CSV names, or that it does not; raises ValueError where it names none of them."""
+    for uri, wanted in ((only, True), (without, False)):
+        if uri is None:
+            continue
+        listed = read_csv(uri)
+        if "file" not in listed:
+            raise ValueError(f"{uri} has no column 'file'; name the images there, such as {index.rows['id'].iloc[0]}.")
+        names = set(listed["file"])
+        named_N = index.rows["id"].isin(names)
+        if not named_N.any():
+            raise ValueError(
+                f"{uri} names no image of the data set ({listed['file'].iloc[0]} is none); such is {index.rows['id'].iloc[0]}."
+            )
+        remarks = ([r for r in found if (r.file in names) == wanted] for found in (index.set_aside, index.noted))
+        index = Index(index.rows[named_N == wanted], *remarks)
+    return index
 
 
 def slice_rows(side: int, channels: int) -> int:

@@ -13,7 +13,7 @@ from biasray import data, storage
 from biasray.data.adapter import Adapter, Index, Remark
 from biasray.data.dataset import OWN_COLUMNS
 from biasray.data.imported import MANIFEST
-from biasray.data.importing import Shard, describe, duplicates, finished, labels, make_shard, slice_rows
+from biasray.data.importing import Shard, chosen, describe, duplicates, finished, labels, make_shard, slice_rows
 from biasray.engine.cluster import connect
 from biasray.engine.work import last_line
 
@@ -31,12 +31,15 @@ def import_data(
     labels: str | None = None,
     target: str | None = None,
     bias: str | None = None,
+    only: str | None = None,
+    without: str | None = None,
 ) -> dict[str, Any]:
     """Import a data set into a folder or URI and return its manifest; what is already there is not made again.
 
     `labels` is the CSV of one's own pictures; `target` and `bias` are attributes that the manifest shall name as such
-    in place of the data set's usual ones. Raises ValueError where the source has another layout, the folder holds
-    another import, or more than `most_set_aside` of the files cannot be used. Finished shards stay in any case.
+    in place of the data set's usual ones. `only` and `without` are CSVs that name in a column `file` what is imported,
+    and what is not. Raises ValueError where the source has another layout, the folder holds another import, or more than
+    `most_set_aside` of the files cannot be used. Finished shards stay in any case.
     """
     if name not in data.adapters():
         raise ValueError(f"Unknown data set '{name}'; choose one of {', '.join(data.adapters())}.")
@@ -44,7 +47,7 @@ def import_data(
     source, out = storage.absolute(source), storage.absolute(out)  # workers have other working directories
     if not storage.exists(source):
         raise ValueError(f"There is no {source}; give --source the folder that holds {name}.")
-    index = adapter.index(source)
+    index = chosen(adapter.index(source), only, without)
     rows = index.rows.reset_index(drop=True)
     assert rows["id"].is_unique
     size = adapter.size if size is None else size

@@ -204,3 +204,25 @@ def test_wrong_roles_are_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=says):
         import_data(name, str(faces), str(tmp_path / "out"), **roles)
     assert not (tmp_path / "out").exists()
+
+
+def test_of_a_data_set_those_images_are_imported_that_a_list_names_and_the_others_elsewhere(
+    faces: Path, tmp_path: Path, local_ray: None
+) -> None:
+    names = sorted(p.name for p in faces.iterdir())
+    (tmp_path / "few.csv").write_text("\n".join(["file,age", *(f"{name},30" for name in [*names[:7], "elsewhere.jpg"])]))
+    few = str(tmp_path / "few.csv")
+    import_data("utkface", str(faces), str(tmp_path / "few"), size=16, only=few)
+    import_data("utkface", str(faces), str(tmp_path / "others"), size=16, without=few)
+    parts = [set(data.load(str(tmp_path / part)).examples["id"]) for part in ("few", "others")]
+    assert parts == [set(names[:7]), set(names[7:])]
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"), [("name\na.jpg", "has no column 'file'"), ("file\na.jpg", r"names no image of the data set \(a.jpg")]
+)
+def test_a_list_that_names_nothing_is_refused(rows: str, says: str, faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text(rows)
+    with pytest.raises(ValueError, match=says):
+        import_data("utkface", str(faces), str(tmp_path / "out"), size=16, only=str(tmp_path / "few.csv"))
+    assert not (tmp_path / "out").exists()
