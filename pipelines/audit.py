@@ -1,58 +1,38 @@
 """Estimate the bias of a black box on data that it never sees, from a few answers."""
 
 import dataclasses
-import io
 import json
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, final
 
 import numpy as np
-import pandas as pd
 import tyro
-from PIL import Image
 
 from biasray import storage
-from biasray.audit import estimators, journal, kit
+from biasray.audit import journal, kit
 from biasray.audit.asking import AGAIN, ask, read_again
 from biasray.audit.journal import Journal
 from biasray.audit.kit import Kit
 from biasray.audit.reading import Reading
-from biasray.audit.study import Fit, half_widths, order
 from biasray.audit.targets.exported import exported
 from biasray.audit.targets.http import Http
 from biasray.audit.targets.local import Seen, onnx, weights
 from biasray.audit.targets.recorded import Recorded
 from biasray.audit.targets.target import Probe, Target
+from biasray.audit.turns import ask_in_turn, refuse_another_order
 from biasray.audit.verdict import FEWEST, Verdict, judge
 from biasray.engine.cells import Status
 from biasray.report import audit_page
 from biasray.report.audit_page import UNITS, shown
 from pipelines.cli import about, run
 from pipelines.place import refuse_relative
+from pipelines.prepare import Prepare, prepare
 from pipelines.progress import Progress
-from pipelines.references import References, asked_about, scored, sources
 from pipelines.study import Study, study
 
-STEPS = (10, 20, 40, 80, 160, 320, 640)  # numbers of answers for which intervals are calibrated
 ROUNDING = 1e-3  # of an estimate on another machine
 JOURNAL, RESULTS, REPORT = "journal.jsonl", "results.json", "report.html"
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Prepare(References):
-    """Make the kit of an audit: the images to ask about, and what the references answered to them.
-
-    It holds no private image and no private label; of the private data it holds the bias of each reference.
-    """
-
-    budget: int = 80
-    """Images to ask about, at most."""
-    estimator: str = "kernel"
-    """kernel, stress or ridge."""
-    out: str
-    """Folder or URI of the kit."""
 
 
 @final
@@ -70,6 +50,9 @@ class Run:
     """http://..., answers.csv, model.pt2, model.onnx, or weights.safetensors:NETWORK."""
     budget: int | None = None
     """Questions, at most, --repeats among them. Default: as many as the kit has images."""
+    within: float | None = None
+    """Ask in turn the image that tells most, and stop as soon as the 90 % interval reaches no farther than this to either side:
+    in years, or as a part of the error rate. Default: ask about all images in the order of the kit."""
     repeats: int = 0
     """How many of them ask a second time about the first images, to catch a model that changes its mind."""
     reading: Reading = Reading()
@@ -119,46 +102,6 @@ def main(config: Prepare | Run | Replay | Study) -> None:
             study(config)
 
 
-def prepare(config: Prepare) -> str:
-    """Returns the checksum of the kit."""
-    refuse_relative("--out", config.out)
-    estimators.known(config.estimator)
-    if config.budget < STEPS[0] or config.budget > config.candidates:
-        raise ValueError(f"--budget {config.budget}: give {STEPS[0]} to the number of --candidates, {config.candidates:,}.")
-    if storage.names(config.out):
-        raise ValueError(f"{config.out} is not empty; give another --out.")
-    zoos, read = sources(config)
-    asked_about(config, zoos)
-    found = scored(config, zoos)
-    fit = Fit("", config.estimator, "chosen", 0)
-    budget = min(config.budget, len(found.rows_N))
-    asked = order(fit, found.pool.answer_RN, found.pool.truth_RT)[:budget]
-    budgets = sorted({*(step for step in STEPS if step < budget), budget})
-    half_BT = half_widths(fit, found.pool, budgets)
-    named = [f.name for f in found.pool.figures]
-    pairs = [(b, name) for b in budgets for name in named]
-    intervals = [{"budget": b, "figure": name, "half": half} for (b, name), half in zip(pairs, half_BT.flat, strict=True)]
-    rows = found.rows_N[asked]
-    ids = found.public.examples["id"].iloc[rows].tolist()
-    probes = [Probe(f"{k:04d}", png(image_HWC)) for k, image_HWC in enumerate(found.public.take(rows), 1)]
-    made = {name: about()[name] for name in ("versions", "date")}  # the command tells where private data lie
-    described = {"target": config.target, "estimator": config.estimator, "read": read, **made}
-    pool = found.pool._replace(answer_RN=found.pool.answer_RN[:, asked])
-    checksum = kit.write(Kit(described, probes, pool, pd.DataFrame(intervals), ids), config.out)
-    last = {f["figure"]: f["half"] for f in intervals}
-    print(f"{config.out}: {budget} images, {len(pool.about):,} references, checksum {checksum}")
-    print(
-        "\n".join(f"{name}: 90 % of the estimates are within {half:.3f} {UNITS[config.target]}" for name, half in last.items())
-    )
-    return checksum
-
-
-def png(image_HWC: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image_HWC.squeeze()).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def audit(config: Run) -> Verdict:
     """Ask, and estimate."""
     if "://" in config.out:
@@ -166,6 +109,7 @@ def audit(config: Run) -> Verdict:
     refuse_relative("--out", config.out)
     given = kit.read(config.kit)
     probes, budget = asked_probes(config, given)
+    policy = None if config.within is None else given.policy(config.within, budget)
     target = opened(config)
     about_, began = identity(config, given), time.monotonic()
     with Journal(storage.join(config.out, JOURNAL), about_) as kept, Progress("audits", "questions") as progress:
@@ -175,13 +119,18 @@ def audit(config: Run) -> Verdict:
             done, whole = len(kept.entries), len(probes)
             progress(Status(1, int(done == whole), 0, done, whole, 0))
 
-        asked = ask(target, probes, kept, config.reading, budget, more)
+        asked = (
+            ask_in_turn(target, given, kept, config.reading, policy, more)
+            if policy
+            else ask(target, probes, kept, config.reading, budget, more)
+        )
     seconds = time.monotonic() - began
-    found = judge(given, asked)
+    found = judge(given, asked, policy)
     made, reading = about(), dataclasses.asdict(config.reading)
-    told = {"about": made, "kit": given.checksum, "chain": kept.last, "reading": reading, **result(found)}
+    asking = {"within": config.within, "budget": budget}
+    told = {"about": made, "kit": given.checksum, "chain": kept.last, "reading": reading, **asking, **result(found)}
     storage.write_json(storage.join(config.out, RESULTS), told)
-    html = audit_page.render(found, given, config.black_box, len(asked), kept.last, made)
+    html = audit_page.render(found, given, config.black_box, len(asked), config.within, kept.last, made)
     storage.write(storage.join(config.out, REPORT), html.encode())
     print(f"{len(asked) - before} questions in {seconds:.1f} s, {before} answers were there already.")
     print(text(found, given))
@@ -199,6 +148,8 @@ def asked_probes(config: Run, given: Kit) -> tuple[list[Probe], int]:
         raise ValueError(f"--repeats {config.repeats} of a --budget of {budget}: give 0 to {min(budget // 2, most)}.")
     if first < FEWEST:
         raise ValueError(f"--budget {budget}: an estimate needs answers to {FEWEST} images; give more.")
+    if config.within is not None and (config.within <= 0 or config.repeats):
+        raise ValueError(f"--within {config.within}: give a width above zero, and no --repeats.")
     if config.repeats and config.black_box.endswith(".csv"):
         raise ValueError("--repeats: answers that were recorded cannot change; leave it out.")
     probes = list(given.probes[:first])
@@ -245,7 +196,11 @@ def replay(config: Replay) -> Verdict:
         raise ValueError(f"{file} is of an audit with another kit ({said['kit']}, not {given.checksum}).")
     if last != (expected := config.chain or told["chain"]):
         raise ValueError(f"{file} ends with {last}, not {expected}: lines were changed or left out; it proves nothing.")
-    found = judge(given, read_again(entries, Reading(**told["reading"]), given.probes))
+    asked, policy = read_again(entries, Reading(**told["reading"]), given.probes), None
+    if told["within"] is not None:
+        policy = given.policy(told["within"], told["budget"])
+        refuse_another_order(given, asked, policy)
+    found = judge(given, asked, policy)
     for new, old in zip(found.estimates, told["estimates"], strict=True):
         if abs(new.value - old["value"]) > ROUNDING * max(1, abs(old["value"])):
             raise ValueError(f"{config.audit} says {old['value']} of {new.figure}, its answers say {new.value}.")

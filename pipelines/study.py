@@ -34,7 +34,7 @@ class Study(References):
     same: tuple[str, ...] = ("East Asian=Asian",)
     """Groups that have another name among the public faces, whose labels the baseline of annotated public images reads."""
     estimators: tuple[str, ...] = ("all",)
-    """all, or kernel, stress and ridge."""
+    """all, or kernel, local (which is also asked in turn), ridge and stress."""
     budgets: tuple[int, ...] = (10, 20, 40, 80, 100, 300, 1000)
     """Numbers of images to ask about."""
     draws: int = 5
@@ -75,7 +75,7 @@ def study(config: Study) -> str:
     tables += [sampled(PRIVATE, found.error_RP, found.examples_P, found.pool, budgets, DRAWS)]
     tables += annotated(config, found, budgets)
     estimates = pd.concat(tables, ignore_index=True)
-    rows = study_rows.rows(", ".join(config.references), estimates)
+    rows = study_rows.rows(", ".join(config.references), estimates, config.target)
     storage.write(storage.join(out, "estimates.parquet"), storage.parquet(estimates))
     made = about()
     storage.write_json(storage.join(out, "results.json"), {"about": made, "rows": rows})
@@ -99,7 +99,8 @@ def planned(names: Sequence[str], index: pd.DataFrame, draws: int) -> list[Fit]:
     architectures = list(dict.fromkeys(index["network"]))
     chosen = [Fit(held, name, "chosen", 0) for name in names for held in architectures]
     drawn = [Fit(held, name, "random", draw) for name in names for held in architectures for draw in range(draws)]
-    return [*chosen, *drawn]
+    in_turn = [Fit(held, "local", "in turn", 0) for held in architectures if "local" in names]
+    return [*chosen, *drawn, *in_turn]
 
 
 def renamed(same: Sequence[str]) -> dict[str, str]:

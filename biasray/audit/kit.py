@@ -4,6 +4,7 @@
     probes.parquet       images in the order in which they are asked about, PNG; names that tell nothing of them, and their ids
     references.parquet   a row a reference: architecture, mixture, answer to each probe, each figure of bias
     intervals.parquet    half of the 90 % interval by number of answers and figure
+    replays.parquet      of references that were left out and asked in turn, how far off they were told after each answer
 
 Axes: R reference, N probe, T figure of bias.
 """
@@ -16,11 +17,14 @@ import numpy as np
 import pandas as pd
 
 from biasray import storage
+from biasray.audit.adaptive import Policy, from_table, rule
+from biasray.audit.estimators.local import Local
 from biasray.audit.figures import Figure
 from biasray.audit.study import Pool
 from biasray.audit.targets.target import Probe
 
-KIT, PROBES, REFERENCES, INTERVALS = "kit.json", "probes.parquet", "references.parquet", "intervals.parquet"
+KIT, PROBES, REFERENCES = "kit.json", "probes.parquet", "references.parquet"
+INTERVALS, REPLAYS = "intervals.parquet", "replays.parquet"
 
 
 class Kit(NamedTuple):
@@ -28,6 +32,7 @@ class Kit(NamedTuple):
     probes: Sequence[Probe]
     pool: Pool
     intervals: pd.DataFrame  # budget, figure, half
+    replays: pd.DataFrame  # id, figure, budget, off, spread
     ids: Sequence[str] = ()  # of the probes in their data set; the black box never hears of them
     checksum: str = ""  # of a kit that was written
 
@@ -35,6 +40,12 @@ class Kit(NamedTuple):
         """Half of the 90 % interval with so many answers: that of the next smaller budget; infinite below the smallest."""
         mine = self.intervals[(self.intervals["figure"] == figure) & (self.intervals["budget"] <= answers)]
         return float(mine.sort_values("budget")["half"].iloc[-1]) if len(mine) else np.inf
+
+    def policy(self, within: float, most: int) -> Policy:
+        """What to ask next, and when to stop: as soon as half of every 90 % interval is `within` at most."""
+        replays = from_table(self.replays[self.replays["budget"] <= most])
+        learnt = Local().fit(self.pool.answer_RN, self.pool.truth_RT)
+        return Policy(learnt, rule(within, replays), most)
 
 
 def write(kit: Kit, folder: str) -> str:
@@ -48,6 +59,7 @@ def write(kit: Kit, folder: str) -> str:
         PROBES: pd.DataFrame(kit.probes, columns=["probe", "image"]).assign(id=list(kit.ids)),
         REFERENCES: references,
         INTERVALS: kit.intervals,
+        REPLAYS: kit.replays,
     }
     files = {name: storage.parquet(table) for name, table in tables.items()}
     for name, data in files.items():
@@ -70,7 +82,8 @@ def read(folder: str) -> Kit:
     for name, expected in manifest["files"].items():
         if storage.checksum(storage.read(storage.join(folder, name))) != expected:
             raise ValueError(f"{folder}/{name} was changed: {KIT} has another checksum; get the kit anew.")
-    probes, references, intervals = (storage.read_table(storage.join(folder, n)) for n in (PROBES, REFERENCES, INTERVALS))
+    names = (PROBES, REFERENCES, INTERVALS, REPLAYS)
+    probes, references, intervals, replays = (storage.read_table(storage.join(folder, name)) for name in names)
     about = manifest["about"]
     figures = [Figure(*figure) for figure in about.pop("figures")]
     truth_RT = references[[f"bias {k}" for k in range(len(figures))]].to_numpy(np.float64)
@@ -78,7 +91,7 @@ def read(folder: str) -> Kit:
         np.stack(references["answers"].to_list()), truth_RT, figures, references[["id", "network", "bias"]], about["target"]
     )
     asked = [Probe(*row) for row in probes[["probe", "image"]].itertuples(index=False)]
-    return Kit(about, asked, pool, intervals, probes["id"].tolist(), checksum)
+    return Kit(about, asked, pool, intervals, replays, probes["id"].tolist(), checksum)
 
 
 def _checksum(manifest: dict[str, Any]) -> str:

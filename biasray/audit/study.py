@@ -3,7 +3,7 @@
 Axes: R reference, M reference that is left out, N image that can be asked about, P private image, T figure of bias, B budget.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,17 +11,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from biasray.audit import estimators
+from biasray.audit.adaptive import replayed
 from biasray.audit.embedding import Embedding
+from biasray.audit.estimators.local import Local
 from biasray.audit.figures import Figure, Target, truth
 from biasray.audit.games import GAMES
 from biasray.audit.probes import Order, at_random, by_embedding, by_lasso
-from biasray.audit.trust import half_width, refused, turned, unlike
+from biasray.audit.trust import half_width, own, refused, turned, unlike
 from biasray.metrics.counts import Floats
 from biasray.random import rng
 
-Choice = Literal["chosen", "random"]
-RESULTS = 1  # raised by hand when what is found changes
+Choice = Literal["chosen", "random", "in turn"]
+RESULTS = 2  # raised by hand when what is found changes
 TRIES = 1000
+KIT = 80  # images, of which those to ask about in turn are chosen
 PUBLIC, PRIVATE = "public images", "leaked images"  # baselines 1 and 2
 
 
@@ -57,45 +60,79 @@ def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
 
     With chosen images also `half`, half of an interval that is to hold the truth with 90 %: as wide as it takes for the
     references that are left, each architecture of which is left out in turn, images being chosen anew. And more rows, in which
-    the answers were tampered with: `game` says how. `refused` is where no interval would be given.
+    the answers were tampered with: `game` says how. `refused` is where no interval would be given. Asked in turn, a row each
+    number of answers (`in_turn`), to the images of a kit.
     """
     out_R = (pool.about["network"] == fit.held).to_numpy()
     left, asked = _part(pool, ~out_R), _part(pool, out_R)
+    first_to_last = order(fit, left.answer_RN, left.truth_RT)
+    if fit.choice == "in turn":
+        return in_turn(fit, pool, first_to_last[:KIT])
     if chosen := fit.choice == "chosen":
-        half_BT = half_widths(fit, left, budgets)
+        half_BT = half_widths(fit, left, budgets, orders(fit, left))
     else:
         half_BT = np.full((len(budgets), len(pool.figures)), np.nan)
     tables = []
-    for (first, learnt), budget, half_T in zip(_learnt(fit, left, budgets), budgets, half_BT, strict=True):
+    for (first, learnt), budget, half_T in zip(_learnt(fit, left, first_to_last, budgets), budgets, half_BT, strict=True):
         answer_RN, answer_MN = left.answer_RN[:, first], asked.answer_RN[:, first]
         games = {name: play(answer_MN, answer_RN.mean(0), pool.target) for name, play in GAMES.items()} if chosen else {}
         for game, given_MN in {"": answer_MN, **games}.items():
             told_MT = np.reshape(learnt.predict(given_MN), (-1, len(pool.figures)))
-            no_M = refused(unlike(given_MN, answer_RN, left.about["network"]), turned(given_MN, answer_RN))
+            strange_M = unlike(given_MN, answer_RN, left.about["network"])
+            no_M = refused(strange_M, turned(given_MN, answer_RN), own(given_MN, answer_RN))
             tables.append(_rows(told_MT, asked, half_T, no_M).assign(budget=budget, game=game))
     way = {"method": fit.estimator, "choice": fit.choice, "draw": fit.draw}
     return pd.concat(tables, ignore_index=True).assign(**way)
 
 
-def _learnt(fit: Fit, left: Pool, budgets: Sequence[int]) -> Iterator[tuple[Order, Any]]:
+def in_turn(fit: Fit, pool: Pool, asked: Order, most: int | None = None) -> pd.DataFrame:
+    """The bias of the references that were left out, as answers to these images come in, each image chosen by those before it.
+
+    Of `most` of them, drawn at random, or of all. A row a reference, figure and number of answers (`budget`); `spread` is that
+    of `estimators.local`.
+    """
+    out_R = (pool.about["network"] == fit.held).to_numpy()
+    drawn = np.sort(rng("replayed", fit.held).permutation(np.flatnonzero(out_R))[:most])
+    left, held = _part(pool, ~out_R), _part(pool, drawn)
+    value_MKT, spread_MKT = replayed(Local().fit(left.answer_RN[:, asked], left.truth_RT), held.answer_RN[:, asked])
+    nothing_T, never_M = np.full(len(pool.figures), np.nan), np.zeros(len(held.about), bool)
+    tables = [
+        _rows(value_MKT[:, k], held, nothing_T, never_M).assign(budget=k + 1, spread=spread_MKT[:, k].T.ravel())
+        for k in range(value_MKT.shape[1])
+    ]
+    return pd.concat(tables, ignore_index=True).assign(method=fit.estimator, choice="in turn", draw=0, game="")
+
+
+def orders(fit: Fit, pool: Pool) -> dict[str, Order]:
+    """For each architecture the images in the order that the references of the others give."""
+    found = {}
+    for network in pool.about["network"].unique():
+        left = _part(pool, (pool.about["network"] != network).to_numpy())
+        if len(left.about):
+            found[network] = order(fit, left.answer_RN, left.truth_RT)
+    return found
+
+
+def _learnt(fit: Fit, left: Pool, asked: Order, budgets: Sequence[int]) -> Iterator[tuple[Order, Any]]:
     """For each budget the images to ask about, and the estimator that learnt from the references' answers to them."""
-    asked = order(fit, left.answer_RN, left.truth_RT)
     for budget in budgets:
         first = asked[:budget]
         yield first, estimators.known(fit.estimator)().fit(left.answer_RN[:, first], left.truth_RT)
 
 
-def half_widths(fit: Fit, left: Pool, budgets: Sequence[int]) -> Floats:
-    """(B, T) half of the 90 % intervals, from errors on each architecture when it is left out; infinite where there is one."""
+def half_widths(fit: Fit, pool: Pool, budgets: Sequence[int], asked: Mapping[str, Order]) -> Floats:
+    """(B, T) half of the 90 % intervals, from errors on each architecture when it is left out; infinite where there is one.
+
+    `asked` has images in their order for each architecture that can be left out (`orders`).
+    """
     off = list[list[Floats]]()
-    for network in left.about["network"].unique():
-        out_R = (left.about["network"] == network).to_numpy()
-        if not out_R.all():
-            asked = _part(left, out_R)
-            told = [learnt.predict(asked.answer_RN[:, first]) for first, learnt in _learnt(fit, _part(left, ~out_R), budgets)]
-            off.append([np.reshape(told_MT, asked.truth_RT.shape) - asked.truth_RT for told_MT in told])
+    for network, images in asked.items():
+        out_R = (pool.about["network"] == network).to_numpy()
+        left, held = _part(pool, ~out_R), _part(pool, out_R)
+        told = [learnt.predict(held.answer_RN[:, first]) for first, learnt in _learnt(fit, left, images, budgets)]
+        off.append([np.reshape(told_MT, held.truth_RT.shape) - held.truth_RT for told_MT in told])
     if not off:
-        return np.full((len(budgets), len(left.figures)), np.inf)
+        return np.full((len(budgets), len(pool.figures)), np.inf)
     off_BRT = [np.concatenate([by_budget[k] for by_budget in off]) for k in range(len(budgets))]
     return np.array([[half_width(off_R) for off_R in off_RT.T] for off_RT in off_BRT])
 
@@ -134,8 +171,8 @@ def _draws(examples: pd.DataFrame, figure: Figure, budget: int, draws: int, purp
         yield rows
 
 
-def _part(pool: Pool, which_R: NDArray[np.bool_]) -> Pool:
-    about = pool.about[which_R].reset_index(drop=True)
+def _part(pool: Pool, which_R: NDArray[np.bool_] | NDArray[np.int64]) -> Pool:
+    about = pool.about.iloc[which_R].reset_index(drop=True)
     return pool._replace(answer_RN=pool.answer_RN[which_R], truth_RT=pool.truth_RT[which_R], about=about)
 
 

@@ -14,6 +14,7 @@ LEVEL = 0.9
 # Of 66 age regressors on FairFace, each architecture left out in turn, none is farther than 1.22; one that does not answer in
 # years is at 3.6 or more.
 STRANGE = 1.5
+OWN = 0.5  # of the least that any reference says of its own: below it a model hides behind the usual answers
 TURNED = -0.5  # correlation with the references below which labels are counted the other way round
 
 
@@ -57,6 +58,16 @@ def turned(answer_MN: Floats, answer_RN: Floats) -> Floats:
     return np.asarray(np.divide(own_MN @ mean_N, length_M, out=np.zeros(len(own_MN)), where=length_M > 0))
 
 
-def refused(unlike_M: Floats, turned_M: Floats) -> NDArray[np.bool_]:
+def own(answer_MN: Floats, answer_RN: Floats) -> Floats:
+    """(M,) how far a model's answers are from the references' mean, where 1 is the least that is so of any reference.
+
+    Near 0 are the usual answers, which every model gives more or less and none exactly.
+    """
+    scaler = Standard(answer_RN)
+    model_M, least_R = (scaler(given).double().norm(dim=1).numpy() for given in (answer_MN, answer_RN))
+    return np.asarray(model_M / max(float(least_R.min()), np.finfo(float).tiny))
+
+
+def refused(unlike_M: Floats, turned_M: Floats, own_M: Floats) -> NDArray[np.bool_]:
     """(M,) whether no interval is given."""
-    return (unlike_M > STRANGE) | (turned_M < TURNED)
+    return (unlike_M > STRANGE) | (turned_M < TURNED) | (own_M < OWN)

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from biasray.audit import estimators
+from biasray.audit.adaptive import FEWEST, Policy
 from biasray.audit.asking import AGAIN, Asked
 from biasray.audit.embedding import Embedding
 from biasray.audit.kit import Kit
-from biasray.audit.trust import STRANGE, TURNED, refused, turned, unlike
+from biasray.audit.trust import OWN, STRANGE, TURNED, own, refused, turned, unlike
+from biasray.audit.turns import answers_so_far
 from biasray.metrics.counts import Floats
 
-FEWEST = 5  # answers
 SAME = 1e-3  # of an answer: what a model may differ by in rounding when asked again
 
 
@@ -27,44 +28,54 @@ class Verdict(NamedTuple):
     answers: int  # that had a number
     unlike: float  # distance from the nearest reference, where 1 is as far as any reference is from the others
     turned: float  # correlation of its answers with the references' mean
+    own: float  # how far its answers are from the references' mean, where 1 is the least that is so of any reference
     changed: list[str]  # probes to which it answered differently when asked again
     problems: list[str]  # of answers without a number
     places: tuple[Floats, Floats] | None  # (R, 2) of the references and (2,) of the black box, for the first figure
     caveats: list[str]
 
 
-def judge(kit: Kit, asked: Sequence[Asked]) -> Verdict:
-    """Raises ValueError for too few answers with a number."""
-    value = {a.probe: a.value for a in asked}
-    column = {probe.name: k for k, probe in enumerate(kit.probes)}
-    known = [name for name in column if np.isfinite(value.get(name, np.nan))]
+def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Verdict:
+    """`policy` is what the images were chosen by, where they were asked about in turn. Raises ValueError for too few answers
+    with a number.
+    """
+    answer_N, _ = answers_so_far(kit, asked)
+    known_N = np.isfinite(answer_N)
+    answers = int(known_N.sum())
     problems = [f"{a.probe}: {a.problem}" for a in asked if a.problem]
-    if len(known) < FEWEST:
+    if answers < FEWEST:
         first = f" (the first: {problems[0]})" if problems else ""
-        raise ValueError(f"Only {len(known)} answers have a number{first}; an estimate needs {FEWEST}.")
-    answer_1N = np.array([[value[name] for name in known]])
-    answer_RN = kit.pool.answer_RN[:, [column[name] for name in known]]
+        raise ValueError(f"Only {answers} answers have a number{first}; an estimate needs {FEWEST}.")
+    answer_1N, answer_RN = answer_N[None, known_N], kit.pool.answer_RN[:, known_N]
     learnt = estimators.known(kit.about["estimator"])().fit(answer_RN, kit.pool.truth_RT)
-    told_T = np.reshape(learnt.predict(answer_1N), -1)
+    if policy:
+        found = policy.learnt.told(answer_N)
+        told_T, half_T = found.value_T, policy.rule.ratio_T * found.spread_T
+    else:
+        told_T = np.reshape(learnt.predict(answer_1N), -1)
+        half_T = np.array([kit.half(answers, figure.name) for figure in kit.pool.figures])
     strange = float(unlike(answer_1N, answer_RN, kit.pool.about["network"])[0])
-    way = float(turned(answer_1N, answer_RN)[0])
-    again = {name: value.get(name + AGAIN, np.nan) for name in known}
-    changed = [name for name in known if np.isfinite(again[name]) and not np.isclose(again[name], value[name], rtol=SAME)]
-    trusted = not refused(np.array([strange]), np.array([way]))[0]
+    way, mine = float(turned(answer_1N, answer_RN)[0]), float(own(answer_1N, answer_RN)[0])
+    value = {a.probe: a.value for a in asked if np.isfinite(a.value)}
+    twice = [name for name in value if name + AGAIN in value]
+    changed = [name for name in twice if not np.isclose(value[name + AGAIN], value[name], rtol=SAME)]
+    trusted = not refused(*(np.array([checked]) for checked in (strange, way, mine)))[0]
     estimates = [
-        Estimate(figure.name, float(told), kit.half(len(known), figure.name) if trusted else np.inf)
-        for figure, told in zip(kit.pool.figures, told_T, strict=True)
+        Estimate(figure.name, float(told), float(half) if trusted else np.inf)
+        for figure, told, half in zip(kit.pool.figures, told_T, half_T, strict=True)
     ]
     places = None
     if isinstance(learnt, Embedding):
         places = learnt.place_RTD_[:, 0].numpy(), learnt.placed(answer_1N)[0, 0].numpy()
-    caveats = _caveats(kit, strange, way, changed, problems, len(asked))
+    caveats = _caveats(kit, strange, way, mine, changed, problems, len(asked))
     if trusted and not np.isfinite([e.half for e in estimates]).all():
-        caveats.append(f"No interval is known for {len(known)} answers; ask {int(kit.intervals['budget'].min())} or more.")
-    return Verdict(estimates, len(known), strange, way, changed, problems, places, caveats)
+        caveats.append(f"No interval is known for {answers} answers; ask {int(kit.intervals['budget'].min())} or more.")
+    return Verdict(estimates, answers, strange, way, mine, changed, problems, places, caveats)
 
 
-def _caveats(kit: Kit, strange: float, way: float, changed: Sequence[str], problems: Sequence[str], asked: int) -> list[str]:
+def _caveats(
+    kit: Kit, strange: float, way: float, mine: float, changed: Sequence[str], problems: Sequence[str], asked: int
+) -> list[str]:
     found = []
     if way < TURNED:
         why = ", as if it counted labels in the other order (see --flipped)" if kit.about["target"] == "gender" else ""
@@ -73,6 +84,11 @@ def _caveats(kit: Kit, strange: float, way: float, changed: Sequence[str], probl
         found.append(
             f"It answers like no reference: it is {strange:.1f} times as far from them as any of them is from those of other "
             "architectures. No interval is given, and the estimate rests on little."
+        )
+    elif mine < OWN:
+        found.append(
+            f"It gives the references' mean answers, {mine:.2f} of the distance from them that the most usual reference keeps: "
+            "as if it knew the images, and hid what its model says. No interval is given."
         )
     if changed:
         found.append(f"It changed its mind about {len(changed)} of the images that it was asked about twice.")

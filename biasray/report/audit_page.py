@@ -17,8 +17,10 @@ MEANING = "for the first group minus that for the second, or for all: above zero
 MEANINGS = {"age": f"The mean absolute error of its ages {MEANING}", "gender": f"Its error rate {MEANING}"}
 
 
-def render(found: Verdict, kit: Kit, black_box: str, asked: int, chain: str, about: Mapping[str, Any]) -> str:
-    """HTML; `asked` is the number of questions, `chain` the journal's last hash."""
+def render(
+    found: Verdict, kit: Kit, black_box: str, asked: int, within: float | None, chain: str, about: Mapping[str, Any]
+) -> str:
+    """HTML; `asked` is the number of questions, `within` how narrow the interval was to be, `chain` the journal's last hash."""
     target, pool = kit.about["target"], kit.pool
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
     label, plane = f"{pool.figures[0].name}, {UNITS[target]}", None
@@ -39,8 +41,11 @@ def render(found: Verdict, kit: Kit, black_box: str, asked: int, chain: str, abo
             ("answers with a number", found.answers),
             ("images asked about again, answered otherwise", len(found.changed)),
             ("correlation with the references' mean answers", f"{found.turned:.2f}"),
-            ("estimator", kit.about["estimator"]),
+            ("distance from the references' mean answers, 1 of the nearest reference", f"{found.own:.2f}"),
+            ("estimator", kit.about["estimator"] if within is None else "local"),
+            ("images", "all of the kit" if within is None else f"each by the answers before it, until within {within:g}"),
         ],
+        nearby=within is None,
         about=about,
         kit=kit.checksum,
         chain=chain,

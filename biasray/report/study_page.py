@@ -8,10 +8,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from biasray.audit.games import GAMES
+from biasray.audit.study import KIT
 from biasray.report import audit_plots
 from biasray.report.audit_page import UNITS
 from biasray.report.results import Row
-from biasray.report.study_rows import BASELINES, COVERED, ERROR, OURS, REFUSED, called, worth
+from biasray.report.study_rows import (
+    BASELINES,
+    COVERED,
+    ERROR,
+    FEWER,
+    HALF,
+    OURS,
+    REFUSED,
+    STOPPED,
+    STOPPED_ERROR,
+    called,
+    spelt,
+    worth,
+)
 
 SHOWN = 80  # images of the plots of estimates against truths, or the nearest
 
@@ -29,17 +43,19 @@ def render(rows: Sequence[Row], estimates: pd.DataFrame, target: str, about: Map
         figures=[_figure(name, rows, estimates, UNITS[target]) for name in names],
         draws=max((r["seeds"] for r in drawn if r["method"] not in BASELINES), default=0),
         baseline=max((r["seeds"] for r in drawn if r["method"] in BASELINES), default=0),
+        kit=KIT,
         about=about,
     )
 
 
 def _figure(name: str, rows: Sequence[Row], estimates: pd.DataFrame, unit: str) -> dict[str, Any]:
     mine = [r for r in rows if r["group"] == name]
-    budgets = sorted({r["budget"] for r in mine})
+    budgets = sorted({r["budget"] for r in mine if r["budget"]})
     errors = {(called(r), r["budget"]): r for r in mine if r["metric"] == ERROR}
     p = {(called(r), r["budget"]): r["p"] for r in mine if r["metric"] == f"{ERROR} minus ours"}
     methods = list(dict.fromkeys(method for method, _ in errors))
-    trust = [r for r in rows if r["metric"] == COVERED and (r["method"], r["choice"]) == OURS and r["group"].startswith(name)]
+    ours = [r for r in rows if (r["method"], r["choice"]) == OURS and r["group"].startswith(name)]
+    trust, fewer = ([r for r in ours if r["metric"] == metric] for metric in (COVERED, FEWER))
     return {
         "name": name,
         "budgets": budgets,
@@ -51,8 +67,23 @@ def _figure(name: str, rows: Sequence[Row], estimates: pd.DataFrame, unit: str) 
         "trust": [
             (group.removeprefix(f"{name}, ") if group != name else "all", [_held(trust, group, b) for b in budgets])
             for group in dict.fromkeys(r["group"] for r in trust)
-        ],
+        ]
+        + ([("all, widths from one architecture fewer", [_held(fewer, name, b) for b in budgets])] if fewer else []),
+        "turns": _turns([r for r in rows if r.get("within") and r["group"].startswith(name)], name),
     }
+
+
+def _turns(mine: Sequence[Row], name: str) -> list[list[str]]:
+    """What it takes when each image is chosen by the answers before it: a line a width of the interval."""
+    lines = list[list[str]]()
+    for within in dict.fromkeys(r["within"] for r in mine):
+        found = {(r["metric"], r["group"]): r for r in mine if r["within"] == within}
+        held = [found[COVERED, group]["value"] for metric, group in found if metric == COVERED]
+        answers, off, half = (found[metric, name] for metric in (STOPPED, STOPPED_ERROR, HALF))
+        ends = "" if answers["low"] is None else f" ({answers['low']:.0f} to {answers['high']:.0f})"
+        shown = [f"{answers['value']:.0f}{ends}", spelt(off), f"{half['value']:.2f}"]
+        lines.append([f"{within:g}", *shown, f"{100 * held[0]:.0f} % (each {100 * min(held):.0f} to {100 * max(held):.0f})"])
+    return lines
 
 
 def _games(mine: Sequence[Row], budgets: Sequence[int]) -> list[tuple[str, list[str]]]:

@@ -1,11 +1,14 @@
 """How far estimates of bias are from the truth: rows of results.json, and a table for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from biasray.audit.adaptive import audited
+from biasray.audit.figures import Target
 from biasray.audit.study import PRIVATE, PUBLIC
+from biasray.audit.trust import half_width
 from biasray.metrics.clustered import flipped_p, over_clusters
 from biasray.metrics.interval import holm
 from biasray.random import rng
@@ -16,9 +19,12 @@ BASELINES = (PUBLIC, PRIVATE)
 ERROR = "mean absolute error of the estimate"
 REFUSED = "share of models that get no interval"
 COVERED, HALF = "share of truths in the 90 % interval", "half of the 90 % interval"
+FEWER = f"{COVERED}, from one architecture fewer"
+STOPPED, STOPPED_ERROR = "answers until the interval is narrow enough", "mean absolute error of the estimate after them"
+WITHIN: Mapping[Target, Sequence[float]] = {"age": (0.7, 0.5, 0.35), "gender": (0.07, 0.05, 0.03)}  # half of it
 
 
-def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
+def rows(data: str, estimates: pd.DataFrame, target: Target) -> list[Row]:
     """The mean absolute error of each method, choice of images, figure and budget, and by how much it differs from ours.
 
     `estimates` has a row a reference, figure, budget, method, choice and draw, as `audit.study` makes them. Intervals and p,
@@ -27,7 +33,9 @@ def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
     """
     off = estimates.assign(refused=estimates["refused"].astype(float), off=(estimates["estimate"] - estimates["truth"]).abs())
     off["cluster"], off["held"] = off["network"] + off["bias"], (off["off"] <= off["half"]).astype(float)
-    out = list[Row]()
+    in_turn = off["choice"] == "in turn"
+    out = stopped(data, off[in_turn], WITHIN[target]) if in_turn.any() else []
+    off = off[~in_turn | off["budget"].isin(off["budget"][~in_turn])]
     for (figure, budget), all_here in off.groupby(["figure", "budget"], sort=False):
         here = all_here[all_here["game"] == ""]
         means = {way: _by_reference(mine) for way, mine in here.groupby(["method", "choice"], sort=False)}
@@ -48,12 +56,40 @@ def rows(data: str, estimates: pd.DataFrame) -> list[Row]:
             if ours is not None and way != OURS:
                 more = mine["off"] - ours["off"]
                 out.append({**row, "metric": f"{ERROR} minus ours", "p": p[way], **_spread(more, mine["cluster"], drawn[way])})
+            if way[1] != "random":
+                out += _trusted(row, _widened(mine), drawn[way])
             if np.isfinite(mine["half"]).all():
-                out += _trusted(row, mine, drawn[way])
+                out.append({**row, "metric": FEWER, **_spread(mine["held"], mine["cluster"], drawn[way])})
             tampered = all_here[(all_here["method"] == way[0]) & (all_here["choice"] == way[1])]
             if way[1] == "chosen":
                 out += _played(row, tampered, drawn[way])
     return out
+
+
+def stopped(data: str, in_turn: pd.DataFrame, widths: Sequence[float]) -> list[Row]:
+    """How many answers it takes when each image is chosen by the answers before it, and whether the intervals hold then."""
+    out = list[Row]()
+    signed = in_turn.assign(off=in_turn["estimate"] - in_turn["truth"])
+    for within in widths:
+        ended = audited(signed, within)
+        ended["cluster"], ended["held"] = ended["network"] + ended["bias"], (ended["off"].abs() <= ended["half"]).astype(float)
+        for figure, mine in ended.groupby("figure", sort=False):
+            row = {
+                "data": data, "method": "local", "setting": f"in turn, within {within:g}", "choice": "in turn",
+                "within": within, "budget": None, "group": figure, "interval": "references", "n": len(mine), "seeds": 1,
+            }  # fmt: skip
+            drawn = rng("study", str(figure), str(within))
+            out.append({**row, "metric": STOPPED, **_spread(mine["budget"], mine["cluster"], drawn)})
+            out.append({**row, "metric": STOPPED_ERROR, **_spread(mine["off"].abs(), mine["cluster"], drawn)})
+            out += _trusted(row, mine, drawn)
+    return out
+
+
+def _widened(mine: pd.DataFrame) -> pd.DataFrame:
+    """With half of the interval from the errors on the other architectures, each told without references of its own."""
+    half = {name: half_width(mine["off"][mine["network"] != name].to_numpy()) for name in mine["network"].unique()}
+    half_M = mine["network"].map(half)
+    return mine.assign(half=half_M, held=(mine["off"] <= half_M).astype(float))
 
 
 def _trusted(row: Row, mine: pd.DataFrame, drawn: np.random.Generator) -> list[Row]:

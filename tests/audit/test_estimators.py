@@ -59,5 +59,5 @@ def test_what_is_learnt_tells_references_better_than_where_it_starts(name: str) 
 
 
 def test_an_estimator_that_there_is_not_is_answered_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="choose from kernel, ridge, stress"):
+    with pytest.raises(ValueError, match="choose from kernel, local, ridge, stress"):
         known("oracle")

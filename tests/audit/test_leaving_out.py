@@ -8,7 +8,7 @@ from biasray.audit.estimators import found
 from biasray.audit.figures import Figure
 from biasray.audit.games import GAMES
 from biasray.audit.study import PRIVATE, PUBLIC, Fit, Pool, left_out, sampled
-from biasray.report.study_rows import COVERED, ERROR, REFUSED, rows, worth
+from biasray.report.study_rows import COVERED, ERROR, HALF, REFUSED, STOPPED, WITHIN, rows, worth
 from tests.audit.references import references
 
 BLACK = Figure("race", "Black", "all")
@@ -46,7 +46,8 @@ def test_the_references_that_are_left_out_are_told_by_the_others_alone(name: str
 def test_a_study_tells_how_far_off_each_way_is_and_how_often_its_intervals_hold(pool: Pool) -> None:
     fits = [Fit(f"net {a}", name, "chosen", 0) for a in range(3) for name in ("ridge", "kernel")]
     fits += [Fit(f"net {a}", "ridge", "random", draw) for a in range(3) for draw in range(2)]
-    told = rows("zoo", pd.concat([left_out(fit, pool, BUDGETS) for fit in fits]))
+    fits += [Fit(f"net {a}", "local", "in turn", 0) for a in range(3)]
+    told = rows("zoo", pd.concat([left_out(fit, pool, BUDGETS) for fit in fits]), "age")
     error = {(r["method"], r["choice"], r["budget"]): r for r in told if (r["metric"], r["group"]) == (ERROR, BLACK.name)}
     assert error["ridge", "chosen", 5]["value"] < error["ridge", "random", 5]["low"]
     assert (error["ridge", "random", 5]["n"], error["ridge", "random", 5]["seeds"]) == (120, 2)
@@ -56,9 +57,15 @@ def test_a_study_tells_how_far_off_each_way_is_and_how_often_its_intervals_hold(
     held = {r["group"]: r["value"] for r in told if (r["metric"], r["method"], r["budget"]) == (COVERED, "kernel", 20)}
     assert set(held) >= {BLACK.name, f"{BLACK.name}, net 0"}
     assert 0.8 <= held[BLACK.name] <= 1
+    stopped = {(r["metric"], r["within"]): r for r in told if r.get("within") and r["group"] == BLACK.name}
+    answers = [stopped[STOPPED, within]["value"] for within in WITHIN["age"]]
+    assert answers == sorted(answers)
+    assert stopped[HALF, 0.7]["value"] <= 0.7
+    assert 0.8 <= stopped[COVERED, 0.7]["value"] <= 1
+    assert {r["budget"] for r in told if r["choice"] == "in turn"} == {*BUDGETS, None}
     games = {r["metric"]: r["value"] for r in told if (r["method"], r["choice"], r["budget"]) == ("kernel", "chosen", 20)}
     assert games[f"{ERROR}, labels only"] > 1.5 * games[ERROR]
-    assert games[f"{REFUSED}, the usual answers"] < 0.5  # whoever gives them is like all references
+    assert games[f"{REFUSED}, the usual answers"] == 1
     assert games[f"{ERROR}, the usual answers"] > 1.5 * games[ERROR]
     assert games[REFUSED] < 0.3
 

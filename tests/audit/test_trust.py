@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biasray.audit.trust import STRANGE, half_width, refused, turned, unlike
+from biasray.audit.trust import OWN, STRANGE, half_width, own, refused, turned, unlike
 from tests.audit.references import references
 
 
@@ -38,4 +38,14 @@ def test_labels_that_are_counted_the_other_way_round_are_found() -> None:
     assert right == pytest.approx(np.corrcoef(answer_RN[0], answer_RN[1:].mean(0))[0, 1])
     assert wrong == pytest.approx(-right)
     assert flat == 0
-    assert refused(np.array([0.5, 0.5, 1.6]), np.array([right, wrong, right])).tolist() == [False, True, True]
+    checked = refused(np.array([0.5, 0.5, 1.6, 0.5]), np.array([right, wrong, right, right]), np.array([1, 1, 1, 0.2]))
+    assert checked.tolist() == [False, True, True, True]
+
+
+def test_a_model_that_hides_behind_the_usual_answers_is_found() -> None:
+    answer_RN, _, architecture_R, _ = references()
+    left = architecture_R < 2
+    usual_N = answer_RN[left].mean(0)
+    assert own(answer_RN[~left], answer_RN[left]).min() > OWN
+    nearly_N = usual_N + np.random.default_rng(0).normal(0, 0.1, len(usual_N))
+    assert own(np.stack([usual_N, nearly_N]), answer_RN[left]).max() < OWN

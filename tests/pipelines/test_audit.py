@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from biasray import data
 from biasray.audit import kit
+from biasray.audit.adaptive import FEWEST
 from biasray.audit.asking import AGAIN, Asked
 from biasray.audit.reading import Reading
 from biasray.audit.targets.local import Seen
@@ -23,7 +24,7 @@ from biasray.engine.zoo import make_zoo
 from biasray.experiment import Compute
 from biasray.zoo import store
 from biasray.zoo.reference import ReferenceZoo
-from pipelines import audit
+from pipelines import audit, prepare
 from pipelines.study import Study, study
 from tests.audit.server import serving
 from tests.report.browser import look
@@ -54,16 +55,16 @@ def stranger(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return f"{folder}/m.safetensors:cnn", row["age_mae Male"] - row["age_mae Female"]
 
 
-def given(zoo: str, folder: Path, **fields: Any) -> audit.Prepare:
+def given(zoo: str, folder: Path, **fields: Any) -> prepare.Prepare:
     asked = {"references": (zoo,), "private": "drawn-faces", "probes": "drawn-faces", "budget": 12, "candidates": 60}
-    return audit.Prepare(**{**asked, "answers": str(folder / "answers"), "out": str(folder / "kit"), **fields})
+    return prepare.Prepare(**{**asked, "answers": str(folder / "answers"), "out": str(folder / "kit"), **fields})
 
 
 @pytest.fixture(scope="module")
 def made(zoo: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A kit of 12 images."""
     config = given(zoo, tmp_path_factory.mktemp("audit"))
-    audit.prepare(config)
+    prepare.prepare(config)
     return config.out
 
 
@@ -96,6 +97,36 @@ def test_the_bias_of_a_model_is_read_from_its_answers_and_replayed_offline(
     (out / "journal.jsonl").write_bytes(journal)
     (out / "results.json").write_text(json.dumps({**told, "estimates": [{**told["estimates"][0], "value": 0.5}]}))
     with pytest.raises(ValueError, match=r"says 0\.5 of Male - Female"):
+        audit.replay(audit.Replay(kit=made, audit=str(out)))
+
+
+def test_asked_in_turn_an_audit_stops_goes_on_and_is_replayed(
+    stranger: tuple[str, float], made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (black_box, truth), out = stranger, tmp_path / "out"
+    config = audit.Run(kit=made, black_box=black_box, within=1e-3, reading=YEARS, seen=Seen(side=32), out=str(out))
+    every = audit.audit(config)
+    assert every.answers == 12
+    found = audit.audit(replace(config, within=3.0, out=str(tmp_path / "few")))
+    assert FEWEST <= found.answers < 12
+    assert abs(found.estimates[0].value - truth) <= found.estimates[0].half
+    few, all_ = ((tmp_path / name / "journal.jsonl").read_text().splitlines() for name in ("few", "out"))
+    asked = [[json.loads(line)["probe"] for line in lines[1:]] for lines in (few, all_)]
+    assert asked[1][: len(asked[0])] == asked[0]
+    assert asked[1] != sorted(asked[1])
+
+    (tmp_path / "few" / "journal.jsonl").write_text("\n".join(few[:4]) + "\n")  # killed after three answers
+    capsys.readouterr()
+    again = audit.audit(replace(config, within=3.0, out=str(tmp_path / "few")))
+    assert capsys.readouterr().out.startswith(f"{found.answers - 3} questions")
+    assert again.estimates == found.estimates
+    assert audit.replay(audit.Replay(kit=made, audit=str(tmp_path / "few"))).estimates == found.estimates
+    text = look(tmp_path / "few" / "report.html", 1000)["text"]
+    assert "each by the answers before it" in text
+
+    told = json.loads((out / "results.json").read_text())
+    (out / "results.json").write_text(json.dumps({**told, "within": 3.0}))
+    with pytest.raises(ValueError, match=f"After {found.answers} answers the kit asks about another image, or about none"):
         audit.replay(audit.Replay(kit=made, audit=str(out)))
 
 
@@ -149,7 +180,7 @@ def test_no_private_image_and_no_label_is_in_a_kit_nor_on_the_wire(made: str, tm
         assert [list(json.loads(body)) for body in box.bodies] == [["image"]] * 6
 
 
-@pytest.mark.parametrize("name", ["kit.json", "probes.parquet", "references.parquet", "intervals.parquet"])
+@pytest.mark.parametrize("name", ["kit.json", "probes.parquet", "references.parquet", "intervals.parquet", "replays.parquet"])
 def test_a_kit_with_one_byte_changed_is_refused(name: str, made: str, tmp_path: Path) -> None:
     shutil.copytree(made, tmp_path / "kit")
     file = tmp_path / "kit" / name
@@ -187,6 +218,7 @@ def test_a_study_tells_how_far_off_estimates_are(zoo: str, tmp_path: Path, capsy
         ({"black_box": "a.csv", "budget": 4, "repeats": 3}, "--repeats 3 of a --budget of 4: give 0 to 2"),
         ({"black_box": "a.csv", "budget": 4}, "--budget 4: an estimate needs answers to 5 images"),
         ({"black_box": "a.csv", "repeats": 1}, "answers that were recorded cannot change"),
+        ({"black_box": "a.csv", "within": 0.0}, "--within 0.0: give a width above zero"),
         ({"black_box": "a.csv", "out": "s3://bucket/out"}, "give a folder of this machine"),
         ({"kit": "nowhere", "black_box": "a.csv"}, "nowhere holds no kit"),
     ],
@@ -212,10 +244,10 @@ def test_what_no_kit_can_be_made_of_is_said_before_anything_is_asked(
     fields: dict[str, Any], says: str, zoo: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=says):
-        audit.prepare(given(zoo, tmp_path, **fields))
+        prepare.prepare(given(zoo, tmp_path, **fields))
     assert not (tmp_path / "answers").exists()
 
 
 def test_references_of_one_architecture_make_no_kit(stranger: tuple[str, float], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="All references are of one architecture, cnn"):
-        audit.prepare(given(str(Path(stranger[0]).parent / "zoo"), tmp_path))
+        prepare.prepare(given(str(Path(stranger[0]).parent / "zoo"), tmp_path))

@@ -1,0 +1,91 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from biasray.audit.adaptive import FEWEST, Policy, Replays, Rule, at_stop, audited, from_table, replayed, rule, stops
+from biasray.audit.estimators.local import Local
+from biasray.audit.figures import Figure
+from biasray.audit.study import Fit, Pool, in_turn
+from biasray.metrics.counts import Floats
+from tests.audit.references import references
+
+
+def replays(models: int, seed: int) -> Replays:
+    """Errors that shrink as answers come in, by a spread that differs between models and tells how far off they are."""
+    drawn = np.random.default_rng(seed)
+    spread_MKT = drawn.uniform(0.2, 1, (models, 1, 2)) / np.sqrt(np.arange(1, 41))[:, None]
+    return Replays(drawn.normal(0, 2 * spread_MKT), spread_MKT)
+
+
+def test_asking_ends_where_every_spread_is_small_enough_but_not_before_a_few_answers() -> None:
+    spread_MKT = np.tile(np.linspace(1, 0.1, 10)[:, None], (3, 1, 2))
+    spread_MKT[1, :, 1], spread_MKT[2] = 1, 0
+    assert stops(spread_MKT, 0.25).tolist() == [9, 10, FEWEST]
+
+
+@pytest.mark.parametrize("within", [0.5, 0.8, 1.5])
+def test_intervals_hold_as_often_as_they_say_where_the_answers_decide_when_asking_ends(within: float) -> None:
+    known, new = rule(within, replays(300, 0)), replays(4000, 1)
+    stop_M, off_MT, spread_MT = at_stop(new, known.limit)
+    half_MT = known.ratio_T * spread_MT
+    assert half_MT[stop_M < 40].max() <= within
+    assert (np.abs(off_MT) <= half_MT).mean() == pytest.approx(0.9, abs=0.025)
+
+
+def test_a_narrower_interval_takes_more_answers_and_one_that_cannot_be_had_takes_all() -> None:
+    known = replays(300, 0)
+    answers = [stops(known.spread_MKT, rule(within, known).limit).mean() for within in (2, 1, 0.5, 0.01)]
+    assert answers == sorted(answers)
+    assert answers[0] < 15
+    assert answers[-1] == 40
+
+
+def test_a_model_that_is_told_worse_than_every_replay_still_ends_where_its_interval_is_narrow_enough() -> None:
+    known = rule(50.0, replays(300, 0))
+    assert stops(2 * replays(1, 1).spread_MKT, known.limit) == FEWEST
+    assert (known.ratio_T * known.limit <= 50).all()
+
+
+def test_what_is_asked_of_a_black_box_is_what_was_replayed_of_the_references() -> None:
+    answer_RN, bias_RT, _, _ = references(images=20)
+    learnt = Local().fit(answer_RN[5:], bias_RT[5:])
+    value_MKT, spread_MKT = replayed(learnt, answer_RN[:5])
+    limit = float(np.median(spread_MKT))
+    for m, stop in enumerate(stops(spread_MKT, limit)):
+        policy, given_N, asked = Policy(learnt, Rule(limit, np.ones(1)), 20), np.full(20, np.nan), list[int]()
+        while (image := policy.next(given_N, asked)) is not None:
+            asked.append(image)
+            given_N[image] = answer_RN[m, image]
+        assert len(asked) == stop
+        assert learnt.told(given_N).value_T == pytest.approx(value_MKT[m, stop - 1])
+
+
+def test_an_image_without_an_answer_is_not_asked_about_again_and_the_budget_is_kept() -> None:
+    answer_RN, bias_RT, _, _ = references(images=20)
+    policy, asked = Policy(Local().fit(answer_RN, bias_RT), Rule(np.inf, np.ones(1)), 12), list[int]()
+    while (image := policy.next(np.full(20, np.nan), asked)) is not None:
+        asked.append(image)
+    assert len(set(asked)) == len(asked) == 12
+
+
+def test_each_architecture_is_audited_by_a_rule_that_its_own_replays_have_no_part_in() -> None:
+    answer_RN, bias_RT, architecture_R, _ = references(each=20, images=20, figures=2)
+    about = pd.DataFrame({"id": [f"{k:03d}" for k in range(60)], "network": [f"net {a}" for a in architecture_R], "bias": "x"})
+    pool = Pool(answer_RN, bias_RT, [Figure("gender", "Male", "Female"), Figure("race", "Black", "all")], about)
+    tables = [in_turn(Fit(f"net {a}", "local", "in turn", 0), pool, np.arange(20)) for a in range(3)]
+    table = pd.concat(tables, ignore_index=True)
+    table["off"] = table["estimate"] - table["truth"]
+    there = from_table(table)
+    assert there.off_MKT.shape == (60, 20, 2)
+    one = table[(table["id"] == "041") & (table["budget"] == 7)].set_index("figure")
+    assert (there.off_MKT[41, 6] == one["off"]).all()
+    assert (there.spread_MKT[41, 6] == one["spread"]).all()
+    ended = audited(table, 0.8)
+    mine = table["network"] == "net 1"
+    spoilt = audited(table.assign(off=table["off"].where(~mine, 100.0)), 0.8)
+
+    def halves(of: pd.DataFrame) -> Floats:
+        return of[of["network"] == "net 1"]["half"].to_numpy()
+
+    assert (halves(spoilt) == halves(ended)).all()
+    assert (spoilt[spoilt["network"] == "net 0"]["half"].to_numpy() > ended[ended["network"] == "net 0"]["half"]).all()
