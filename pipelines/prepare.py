@@ -11,6 +11,7 @@ from PIL import Image
 
 from biasray import storage
 from biasray.audit import estimators, kit
+from biasray.audit.disclosure import Traced, traced
 from biasray.audit.kit import Kit
 from biasray.audit.probes import Order
 from biasray.audit.study import Fit, Pool, half_widths, in_turn, order, orders
@@ -62,12 +63,26 @@ def prepare(config: Prepare) -> str:
     described = {"target": config.target, "estimator": config.estimator, "read": read, **made}
     pool = found.pool._replace(answer_RN=found.pool.answer_RN[:, asked])
     replays = turns(fit, found.pool, budget, without)
+    away = traced(pool.figures, found.error_RP, found.examples_P)
+    described["away"] = disclosed(away)
     checksum = kit.write(Kit(described, probes, pool, intervals, replays, ids), config.out)
     print(f"{config.out}: {budget} images, {len(pool.about):,} references, checksum {checksum}")
     for name, mine in intervals.groupby("figure", sort=False):
         plan = ", ".join(f"{half:.3f} after {answers}" for answers, half in zip(mine["budget"], mine["half"], strict=True))
         print(f"{name}: 90 % of the estimates are within this many {UNITS[config.target]}: {plan} answers")
+    print(described["away"])
     return checksum
+
+
+def disclosed(found: Traced | None) -> str:
+    """What the kit gives away of the private data, in a sentence."""
+    if found is None:
+        return "What the kit gives away of the private images was not measured: there are too few of them."
+    auc = f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f}; 0.5 is a guess)"
+    return (
+        f"Whoever has this kit, the references themselves and a face can tell with an AUC of {auc} whether the face is among "
+        f"{found.images:,} private images, a quarter of them; among all of them with less."
+    )
 
 
 def fixed(fit: Fit, pool: Pool, budget: int, asked: Mapping[str, Order]) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What an audit starts from: references, the bias that they have on private data, and their answers to public images."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from biasray import data, storage
-from biasray.audit import figures
+from biasray.audit import figures, kit
 from biasray.audit.figures import Figure, Target
 from biasray.audit.study import Pool
 from biasray.data.dataset import DataSet
@@ -38,6 +39,8 @@ class References:
     """Public images, drawn at random, among which those to ask about are chosen."""
     seed: int = 0
     """Draws the candidates."""
+    without: tuple[str, ...] = ()
+    """Kits whose images are not asked about again, so that no provider can learn which they are."""
     answers: str = "runs/answers"
     """Folder or URI where what references answer is kept, so that none is asked about the same images twice."""
 
@@ -60,6 +63,9 @@ def sources(config: References) -> tuple[list[str], str]:
     for place in config.references:
         refuse_relative("--references", place)
     refuse_relative("--answers", config.answers)
+    for place in config.without:
+        refuse_relative("--without", place)
+        kit.read(place)
     zoos = [storage.absolute(place) for place in config.references]
     for zoo in zoos:
         store.Zoo(zoo)
@@ -105,7 +111,8 @@ def scored(config: References, zoos: list[str]) -> Scored:
     rows_P = _unseen(private, index)
     examples_P, found = private.examples.iloc[rows_P], asked_about(config, zoos)
     figures.check(found, config.target, examples_P, f"{config.private}, without what references learnt from,")
-    rows_N = candidates(public, examples_P, config.candidates, config.seed)
+    used = {name for place in config.without for name in kit.read(place).ids}
+    rows_N = candidates(public, examples_P, used, config.candidates, config.seed)
     answer_RN, answer_RP = (
         _answers(zoos, dataset, rows, config.target, storage.absolute(config.answers), called)
         for dataset, rows, called in ((public, rows_N, "public"), (private, rows_P, "private"))
@@ -129,11 +136,12 @@ def _unseen(private: DataSet, index: pd.DataFrame) -> NDArray[np.int64]:
     return rows
 
 
-def candidates(public: DataSet, private: pd.DataFrame, number: int, seed: int) -> NDArray[np.int64]:
-    """Rows of public images, drawn from all that are no private ones. Raises ValueError where none is left."""
-    free = np.flatnonzero(~public.examples["hash"].isin(private["hash"]).to_numpy())
+def candidates(public: DataSet, private: pd.DataFrame, used: Collection[str], number: int, seed: int) -> NDArray[np.int64]:
+    """Rows of public images, drawn from all that are neither private ones nor used. Raises ValueError where none is left."""
+    taken_N = public.examples["hash"].isin(private["hash"]) | public.examples["id"].isin(used)
+    free = np.flatnonzero(~taken_N.to_numpy())
     if not len(free):
-        raise ValueError(f"Every image of {public.name} is a private one too; give other --probes.")
+        raise ValueError(f"Every image of {public.name} is a private one too, or in a kit; give other --probes.")
     return np.sort(rng(seed, "candidates").permutation(free)[:number])
 
 

@@ -75,9 +75,11 @@ def errors(target: Target, answer_MN: Floats, examples: pd.DataFrame) -> Floats:
 
 def truth(figures: Sequence[Figure], error_MN: Floats, examples: pd.DataFrame) -> Floats:
     """(M, T) each figure of each model."""
-    return np.stack([gap(error_MN, *_masks(figure, examples)) for figure in figures], 1)
+    return np.stack([gap(error_MN, *sides(figure, examples)) for figure in figures], 1)
 
 
-def _masks(figure: Figure, examples: pd.DataFrame) -> tuple[Mask, Mask | None]:
+def sides(figure: Figure, examples: pd.DataFrame) -> tuple[Mask, Mask]:
+    """(N,) which examples a figure compares, and with which."""
     column = examples[figure.attribute]
-    return (column == figure.group).to_numpy(), None if figure.against == ALL else (column == figure.against).to_numpy()
+    against_N = (column == figure.against).to_numpy() if figure.against != ALL else np.ones(len(examples), bool)
+    return (column == figure.group).to_numpy(), against_N

@@ -47,6 +47,7 @@ def render(
         ],
         nearby=within is None,
         about=about,
+        away=kit.about["away"],
         kit=kit.checksum,
         chain=chain,
     )

@@ -13,10 +13,10 @@ def test_the_gap_is_the_first_group_minus_the_second() -> None:
 
 
 def test_the_gap_to_all_weighs_examples_not_groups() -> None:
-    assert gap(ERROR, ~FIRST) == pytest.approx([4 - 18 / 5, 0])
+    assert gap(ERROR, ~FIRST, FIRST | ~FIRST) == pytest.approx([4 - 18 / 5, 0])
 
 
 def test_the_gap_of_a_group_that_is_not_there_is_nan() -> None:
     nobody = np.zeros(5, bool)
-    assert np.isnan(gap(ERROR, nobody)).all()
+    assert np.isnan(gap(ERROR, nobody, FIRST)).all()
     assert np.isnan(gap(ERROR, FIRST, nobody)).all()

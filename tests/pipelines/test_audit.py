@@ -180,6 +180,17 @@ def test_no_private_image_and_no_label_is_in_a_kit_nor_on_the_wire(made: str, tm
         assert [list(json.loads(body)) for body in box.bodies] == [["image"]] * 6
 
 
+def test_a_second_kit_asks_about_other_images(zoo: str, made: str, tmp_path: Path) -> None:
+    config = given(zoo, tmp_path, without=(made,))
+    prepare.prepare(config)
+    first, second = (set(kit.read(place).ids) for place in (made, config.out))
+    assert len(first | second) == 24
+
+
+def test_a_kit_says_what_it_gives_away(made: str) -> None:
+    assert "can tell with an AUC of 0." in kit.read(made).about["away"]
+
+
 @pytest.mark.parametrize("name", ["kit.json", "probes.parquet", "references.parquet", "intervals.parquet", "replays.parquet"])
 def test_a_kit_with_one_byte_changed_is_refused(name: str, made: str, tmp_path: Path) -> None:
     shutil.copytree(made, tmp_path / "kit")
@@ -238,6 +249,7 @@ def test_what_cannot_be_audited_is_said_in_a_sentence(fields: dict[str, Any], sa
         ({"probes": "digits"}, "digits holds no colour images"),
         ({"budget": 100}, "--budget 100: give 10 to the number of --candidates, 60"),
         ({"estimator": "oracle"}, "Unknown estimator 'oracle'"),
+        ({"without": ("nowhere",)}, "nowhere holds no kit"),
     ],
 )
 def test_what_no_kit_can_be_made_of_is_said_before_anything_is_asked(
