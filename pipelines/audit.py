@@ -30,6 +30,7 @@ from pipelines.place import refuse_relative
 from pipelines.prepare import Prepare, prepare
 from pipelines.progress import Progress
 from pipelines.study import Study, study
+from pipelines.truth import Truth, truth
 
 ROUNDING = 1e-3  # of an estimate on another machine
 JOURNAL, RESULTS, REPORT = "journal.jsonl", "results.json", "report.html"
@@ -87,10 +88,11 @@ Config = (
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Replay, tyro.conf.subcommand("replay")]
     | Annotated[Study, tyro.conf.subcommand("study")]
+    | Annotated[Truth, tyro.conf.subcommand("truth")]
 )
 
 
-def main(config: Prepare | Run | Replay | Study) -> None:
+def main(config: Prepare | Run | Replay | Study | Truth) -> None:
     match config:
         case Prepare():
             prepare(config)
@@ -100,6 +102,8 @@ def main(config: Prepare | Run | Replay | Study) -> None:
             replay(config)
         case Study():
             study(config)
+        case Truth():
+            truth(config)
 
 
 def audit(config: Run) -> Verdict:
@@ -110,7 +114,7 @@ def audit(config: Run) -> Verdict:
     given = kit.read(config.kit)
     probes, budget = asked_probes(config, given)
     policy = None if config.within is None else given.policy(config.within, budget)
-    target = opened(config)
+    target = opened(config, given)
     about_, began = identity(config, given), time.monotonic()
     with Journal(storage.join(config.out, JOURNAL), about_) as kept, Progress("audits", "questions") as progress:
         before = len(kept.entries)
@@ -168,13 +172,13 @@ def identity(config: Run, given: Kit) -> dict[str, Any]:
     return described
 
 
-def opened(config: Run) -> Target:
+def opened(config: Run, given: Kit) -> Target:
     """The black box; raises ValueError for what is none."""
     place, colon, name = config.black_box.rpartition(":")
     if config.black_box.startswith(("http://", "https://")):
         return Http(url=config.black_box, form=config.form, timeout=config.timeout, tries=config.tries, every=config.every)
     if config.black_box.endswith(".csv"):
-        return Recorded(config.black_box)
+        return Recorded(config.black_box, dict(zip((probe.name for probe in given.probes), given.ids, strict=True)))
     if config.black_box.endswith(".pt2"):
         return exported(config.black_box, config.seen)
     if config.black_box.endswith(".onnx"):

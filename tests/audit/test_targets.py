@@ -103,13 +103,15 @@ def test_recorded_answers_are_those_of_the_row(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv"
     file.write_text("probe,age\na,31.5\nb,40\n")
     assert [Recorded(str(file)).answer(probe(name)) for name in "ba"] == [40, 31.5]
-    with pytest.raises(ValueError, match="no row for the probe c"):
+    with pytest.raises(ValueError, match="no row for c"):
         Recorded(str(file)).answer(probe("c"))
     file.write_text("probe,gender,age_band\na,Man,30-39\n")
     assert Recorded(str(file)).answer(probe()) == {"gender": "Man", "age_band": "30-39"}
-    file.write_text("file,age\na,1\n")
-    with pytest.raises(ValueError, match="needs a column `probe`"):
+    file.write_text("file,age\nfaces/7.jpg,31.5\n")
+    assert Recorded(str(file), {"a": "faces/7.jpg"}).answer(probe()) == 31.5
+    file.write_text("name,age\na,1\n")
+    with pytest.raises(ValueError, match="needs a column `probe` or `file`"):
         Recorded(str(file))
     file.write_text("probe,age\na,1\na,2\n")
-    with pytest.raises(ValueError, match="1 probes twice"):
+    with pytest.raises(ValueError, match="1 images twice"):
         Recorded(str(file))

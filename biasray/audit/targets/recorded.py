@@ -1,5 +1,8 @@
-"""Answers that were recorded before, in a CSV: a column `probe` with the kit's ids, the others hold the answer."""
+"""Answers that were recorded before, in a CSV: a column `probe` with the kit's names, or `file` with those that the images have
+in their data set; the others hold the answer.
+"""
 
+from collections.abc import Mapping
 from typing import Any, final
 
 from biasray.audit.targets.target import Probe, RefusedError, Target
@@ -10,20 +13,24 @@ from biasray.data.labelling import read_csv
 class Recorded(Target):
     """Answers with the row of a probe, numbers as numbers: by column, or the value alone where there is one column."""
 
-    def __init__(self, file: str) -> None:
-        """Raises ValueError for a file that is no such CSV."""
+    def __init__(self, file: str, ids: Mapping[str, str] | None = None) -> None:
+        """`ids`: from the name of a probe to that of its image. Raises ValueError for a file that is no such CSV."""
         table = read_csv(file)
-        if "probe" not in table or len(table.columns) < 2:
-            raise ValueError(f"{file} needs a column `probe`, and one or more with the answer; it has {', '.join(table)}.")
-        if twice := sorted(table["probe"][table["probe"].duplicated()]):
-            raise ValueError(f"{file} has {len(twice)} probes twice (the first: {twice[0]}); leave one row for each.")
-        self.file, rows = file, table.set_index("probe").to_dict("index")
+        key = next((name for name in ("probe", "file") if name in table), None)
+        if key is None or len(table.columns) < 2:
+            there = ", ".join(table)
+            raise ValueError(f"{file} needs a column `probe` or `file`, and one or more with the answer; it has {there}.")
+        if twice := sorted(table[key][table[key].duplicated()]):
+            raise ValueError(f"{file} has {len(twice)} images twice (the first: {twice[0]}); leave one row for each.")
+        self.file, rows = file, table.set_index(key).to_dict("index")
+        self.ids = ids if ids and key == "file" else {}
         self.answers = {probe: {name: _plain(text) for name, text in row.items()} for probe, row in rows.items()}
 
     def answer(self, probe: Probe) -> Any:
-        if probe.name not in self.answers:
-            raise RefusedError(f"{self.file} has no row for the probe {probe.name}; record an answer to each.")
-        row = self.answers[probe.name]
+        name = self.ids.get(probe.name, probe.name)
+        if name not in self.answers:
+            raise RefusedError(f"{self.file} has no row for {name}; record an answer to each.")
+        row = self.answers[name]
         return next(iter(row.values())) if len(row) == 1 else row
 
 
