@@ -12,6 +12,7 @@ from PIL import Image
 from biasray import storage
 from biasray.audit import estimators, kit
 from biasray.audit.disclosure import Traced, traced
+from biasray.audit.embedding import Embedding
 from biasray.audit.kit import Kit
 from biasray.audit.probes import Order
 from biasray.audit.study import Fit, Pool, half_widths, in_turn, order, orders
@@ -62,16 +63,29 @@ def prepare(config: Prepare) -> str:
     made = {name: about()[name] for name in ("versions", "date")}  # the command tells where private data lie
     described = {"target": config.target, "estimator": config.estimator, "read": read, **made}
     pool = found.pool._replace(answer_RN=found.pool.answer_RN[:, asked])
-    replays = turns(fit, found.pool, budget, without)
+    replays, weights = turns(fit, found.pool, budget, without), learnt(config.estimator, pool)
     away = traced(pool.figures, found.error_RP, found.examples_P)
     described["away"] = disclosed(away)
-    checksum = kit.write(Kit(described, probes, pool, intervals, replays, ids), config.out)
+    checksum = kit.write(Kit(described, probes, pool, intervals, replays, weights, ids), config.out)
     print(f"{config.out}: {budget} images, {len(pool.about):,} references, checksum {checksum}")
     for name, mine in intervals.groupby("figure", sort=False):
         plan = ", ".join(f"{half:.3f} after {answers}" for answers, half in zip(mine["budget"], mine["half"], strict=True))
         print(f"{name}: 90 % of the estimates are within this many {UNITS[config.target]}: {plan} answers")
     print(described["away"])
     return checksum
+
+
+def learnt(name: str, pool: Pool) -> pd.DataFrame:
+    """W, where the estimator has one."""
+    made = estimators.known(name)()
+    if not isinstance(made, Embedding):
+        return pd.DataFrame({"figure": [], "axis": [], "weight": []})
+    weight_TDN = made.fit(pool.answer_RN, pool.truth_RT).weight_TDN_.numpy()
+    return pd.DataFrame(
+        {"figure": figure.name, "axis": axis, "weight": weight_N}
+        for figure, weight_DN in zip(pool.figures, weight_TDN, strict=True)
+        for axis, weight_N in enumerate(weight_DN)
+    )
 
 
 def disclosed(found: Traced | None) -> str:

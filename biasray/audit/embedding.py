@@ -44,11 +44,15 @@ class Embedding(RegressorMixin, BaseEstimator, ABC):
 
     def fit(self, X: Floats, y: Floats) -> Self:
         """Learn from answers `X` (R, N) and bias `y` (R,) or (R, T)."""
-        self.scaler_ = Standard(X)
+        y_RT = np.reshape(y, (len(y), -1)).astype(float)
+        answer_RN, scaled_RT = Standard(X)(X), Standard(y_RT)(y_RT)
+        w_EN = descend(self.objective(answer_RN, scaled_RT), self.start(answer_RN, scaled_RT), 0, self.steps)
+        return self.known(X, y, w_EN.reshape(y_RT.shape[1], PLANE, -1))
+
+    def known(self, X: Floats, y: Floats, weight_TDN: Tensor) -> Self:
+        """Take W as it was learnt from the same answers and bias before."""
+        self.scaler_, self.weight_TDN_ = Standard(X), weight_TDN
         self.y_RT_, self.single_ = np.reshape(y, (len(y), -1)).astype(float), np.ndim(y) == 1
-        answer_RN, y_RT = self.scaler_(X), Standard(self.y_RT_)(self.y_RT_)
-        w_EN = descend(self.objective(answer_RN, y_RT), self.start(answer_RN, y_RT), 0, self.steps)
-        self.weight_TDN_ = w_EN.reshape(y_RT.shape[1], PLANE, -1)
         self.place_RTD_ = self.placed(X)
         self.n_features_in_ = X.shape[1]
         return self

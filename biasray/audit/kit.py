@@ -3,6 +3,7 @@
     kit.json             what it is, checksums of the other files, and a checksum of all that
     probes.parquet       images in the order in which they are asked about, PNG; names that tell nothing of them, and their ids
     references.parquet   a row a reference: architecture, mixture, answer to each probe, each figure of bias
+    weights.parquet      W of an estimator that places models in a plane, a row a figure and axis
     intervals.parquet    half of the 90 % interval by number of answers and figure
     replays.parquet      of references that were left out and asked in turn, how far off they were told after each answer
 
@@ -15,16 +16,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 
 from biasray import storage
+from biasray.audit import estimators
 from biasray.audit.adaptive import Policy, from_table, rule
+from biasray.audit.embedding import Embedding
 from biasray.audit.estimators.local import Local
 from biasray.audit.figures import Figure
 from biasray.audit.study import Pool
 from biasray.audit.targets.target import Probe
 
 KIT, PROBES, REFERENCES = "kit.json", "probes.parquet", "references.parquet"
-INTERVALS, REPLAYS = "intervals.parquet", "replays.parquet"
+WEIGHTS, INTERVALS, REPLAYS = "weights.parquet", "intervals.parquet", "replays.parquet"
 
 
 class Kit(NamedTuple):
@@ -33,6 +38,7 @@ class Kit(NamedTuple):
     pool: Pool
     intervals: pd.DataFrame  # budget, figure, half
     replays: pd.DataFrame  # id, figure, budget, off, spread
+    weights: pd.DataFrame  # figure, axis, weight (N,)
     ids: Sequence[str] = ()  # of the probes in their data set; the black box never hears of them
     checksum: str = ""  # of a kit that was written
 
@@ -40,6 +46,14 @@ class Kit(NamedTuple):
         """Half of the 90 % interval with so many answers: that of the next smaller budget; infinite below the smallest."""
         mine = self.intervals[(self.intervals["figure"] == figure) & (self.intervals["budget"] <= answers)]
         return float(mine.sort_values("budget")["half"].iloc[-1]) if len(mine) else np.inf
+
+    def estimator(self, known_N: NDArray[np.bool_]) -> Any:
+        """What estimates bias from answers to these of the images. Where it is all of them nothing has to be learnt anew."""
+        made, answer_RN = estimators.known(self.about["estimator"])(), self.pool.answer_RN[:, known_N]
+        if isinstance(made, Embedding) and known_N.all():
+            weight_EN = torch.from_numpy(np.stack(self.weights["weight"].to_list()))
+            return made.known(answer_RN, self.pool.truth_RT, weight_EN.reshape(len(self.pool.figures), -1, len(known_N)))
+        return made.fit(answer_RN, self.pool.truth_RT)
 
     def policy(self, within: float, most: int) -> Policy:
         """What to ask next, and when to stop: as soon as half of every 90 % interval is `within` at most."""
@@ -60,6 +74,7 @@ def write(kit: Kit, folder: str) -> str:
         REFERENCES: references,
         INTERVALS: kit.intervals,
         REPLAYS: kit.replays,
+        WEIGHTS: kit.weights,
     }
     files = {name: storage.parquet(table) for name, table in tables.items()}
     for name, data in files.items():
@@ -82,8 +97,9 @@ def read(folder: str) -> Kit:
     for name, expected in manifest["files"].items():
         if storage.checksum(storage.read(storage.join(folder, name))) != expected:
             raise ValueError(f"{folder}/{name} was changed: {KIT} has another checksum; get the kit anew.")
-    names = (PROBES, REFERENCES, INTERVALS, REPLAYS)
-    probes, references, intervals, replays = (storage.read_table(storage.join(folder, name)) for name in names)
+    names = (PROBES, REFERENCES, INTERVALS, REPLAYS, WEIGHTS)
+    probes, references, *learnt = (storage.read_table(storage.join(folder, name)) for name in names)
+    intervals, replays, weights = learnt
     about = manifest["about"]
     figures = [Figure(*figure) for figure in about.pop("figures")]
     truth_RT = references[[f"bias {k}" for k in range(len(figures))]].to_numpy(np.float64)
@@ -91,7 +107,7 @@ def read(folder: str) -> Kit:
         np.stack(references["answers"].to_list()), truth_RT, figures, references[["id", "network", "bias"]], about["target"]
     )
     asked = [Probe(*row) for row in probes[["probe", "image"]].itertuples(index=False)]
-    return Kit(about, asked, pool, intervals, replays, probes["id"].tolist(), checksum)
+    return Kit(about, asked, pool, intervals, replays, weights, probes["id"].tolist(), checksum)
 
 
 def _checksum(manifest: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from biasray.audit import estimators
 from biasray.audit.adaptive import FEWEST, Policy
 from biasray.audit.asking import AGAIN, Asked
 from biasray.audit.embedding import Embedding
@@ -47,7 +46,7 @@ def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Ver
         first = f" (the first: {problems[0]})" if problems else ""
         raise ValueError(f"Only {answers} answers have a number{first}; an estimate needs {FEWEST}.")
     answer_1N, answer_RN = answer_N[None, known_N], kit.pool.answer_RN[:, known_N]
-    learnt = estimators.known(kit.about["estimator"])().fit(answer_RN, kit.pool.truth_RT)
+    learnt = kit.estimator(known_N)
     if policy:
         found = policy.learnt.told(answer_N)
         told_T, half_T = found.value_T, policy.rule.ratio_T * found.spread_T

@@ -17,6 +17,7 @@ from biasray import data
 from biasray.audit import kit
 from biasray.audit.adaptive import FEWEST
 from biasray.audit.asking import AGAIN, Asked
+from biasray.audit.estimators import known
 from biasray.audit.reading import Reading
 from biasray.audit.targets.local import Seen
 from biasray.audit.verdict import judge
@@ -187,11 +188,25 @@ def test_a_second_kit_asks_about_other_images(zoo: str, made: str, tmp_path: Pat
     assert len(first | second) == 24
 
 
+def test_what_a_kit_has_learnt_is_what_would_be_learnt_anew(made: str) -> None:
+    opened = kit.read(made)
+    answer_RN, every_N, some_N = opened.pool.answer_RN, np.ones(12, bool), np.arange(12) < 7
+    learnt = known("kernel")().fit(answer_RN, opened.pool.truth_RT)
+    assert opened.estimator(every_N).predict(answer_RN[:3]) == pytest.approx(learnt.predict(answer_RN[:3]))
+    assert opened._replace(weights=pd.DataFrame()).estimator(some_N).predict(answer_RN[:3, some_N]).shape == (3, 1)
+    spoilt = opened.weights.assign(weight=[10 * weight_N for weight_N in opened.weights["weight"]])
+    assert opened._replace(weights=spoilt).estimator(every_N).predict(answer_RN[:3]) != pytest.approx(
+        learnt.predict(answer_RN[:3])
+    )
+
+
 def test_a_kit_says_what_it_gives_away(made: str) -> None:
     assert "can tell with an AUC of 0." in kit.read(made).about["away"]
 
 
-@pytest.mark.parametrize("name", ["kit.json", "probes.parquet", "references.parquet", "intervals.parquet", "replays.parquet"])
+@pytest.mark.parametrize(
+    "name", ["kit.json", "probes.parquet", "references.parquet", "intervals.parquet", "replays.parquet", "weights.parquet"]
+)
 def test_a_kit_with_one_byte_changed_is_refused(name: str, made: str, tmp_path: Path) -> None:
     shutil.copytree(made, tmp_path / "kit")
     file = tmp_path / "kit" / name
