@@ -115,7 +115,7 @@ def audit(config: Run) -> Verdict:
     probes, budget = asked_probes(config, given)
     policy = None if config.within is None else given.policy(config.within, budget)
     target = opened(config, given)
-    about_, began = identity(config, given), time.monotonic()
+    about_, began = identity(config, given, budget), time.monotonic()
     with Journal(storage.join(config.out, JOURNAL), about_) as kept, Progress("audits", "questions") as progress:
         before = len(kept.entries)
 
@@ -131,8 +131,7 @@ def audit(config: Run) -> Verdict:
     seconds = time.monotonic() - began
     found = judge(given, asked, policy)
     made, reading = about(), dataclasses.asdict(config.reading)
-    asking = {"within": config.within, "budget": budget}
-    told = {"about": made, "kit": given.checksum, "chain": kept.last, "reading": reading, **asking, **result(found)}
+    told = {"about": made, "kit": given.checksum, "chain": kept.last, "reading": reading, **result(found)}
     storage.write_json(storage.join(config.out, RESULTS), told)
     html = audit_page.render(found, given, config.black_box, len(asked), config.within, kept.last, made)
     storage.write(storage.join(config.out, REPORT), html.encode())
@@ -160,9 +159,11 @@ def asked_probes(config: Run, given: Kit) -> tuple[list[Probe], int]:
     return [*probes, *(probe._replace(name=probe.name + AGAIN) for probe in probes[: config.repeats])], budget
 
 
-def identity(config: Run, given: Kit) -> dict[str, Any]:
-    """What a journal is about: of a file its content too, and how images are shown to it."""
+def identity(config: Run, given: Kit, budget: int) -> dict[str, Any]:
+    """What a journal is about: of a file its content too, and how images are shown to it; in turn also when asking ends."""
     about: dict[str, Any] = {"kit": given.checksum, "black box": config.black_box}
+    if config.within is not None:
+        about |= {"within": config.within, "budget": budget}
     if config.black_box.startswith("http"):
         return about
     place = config.black_box
@@ -201,8 +202,8 @@ def replay(config: Replay) -> Verdict:
     if last != (expected := config.chain or told["chain"]):
         raise ValueError(f"{file} ends with {last}, not {expected}: lines were changed or left out; it proves nothing.")
     asked, policy = read_again(entries, Reading(**told["reading"]), given.probes), None
-    if told["within"] is not None:
-        policy = given.policy(told["within"], told["budget"])
+    if "within" in said:
+        policy = given.policy(said["within"], said["budget"])
         refuse_another_order(given, asked, policy)
     found = judge(given, asked, policy)
     for new, old in zip(found.estimates, told["estimates"], strict=True):

@@ -92,7 +92,7 @@ def disclosed(found: Traced | None) -> str:
     """What the kit gives away of the private data, in a sentence."""
     if found is None:
         return "What the kit gives away of the private images was not measured: there are too few of them."
-    auc = f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f}; 0.5 is a guess)"
+    auc = f"{found.value:.3f} (0.5 is a guess; mean of divisions, {found.low:.3f} to {found.high:.3f})"
     return (
         f"Whoever has this kit, the references themselves and a face can tell with an AUC of {auc} whether the face is among "
         f"{found.images:,} private images, a quarter of them; among all of them with less."

@@ -65,12 +65,12 @@ def sources(config: References) -> tuple[list[str], str]:
     refuse_relative("--answers", config.answers)
     for place in config.without:
         refuse_relative("--without", place)
-        kit.read(place)
+    used = [kit.read(place).checksum for place in config.without]
     zoos = [storage.absolute(place) for place in config.references]
     for zoo in zoos:
         store.Zoo(zoo)
     manifests = [storage.read_json(storage.join(zoo, store.MANIFEST))["checksum"] for zoo in zoos]
-    return zoos, storage.fingerprint([manifests, data.load(config.private).checksum, data.load(config.probes).checksum])
+    return zoos, storage.fingerprint([manifests, data.load(config.private).checksum, data.load(config.probes).checksum, used])
 
 
 def asked_about(config: References, zoos: list[str]) -> list[Figure]:

@@ -82,7 +82,8 @@ def study(config: Study) -> str:
     storage.write(storage.join(out, "report.html"), study_page.render(rows, estimates, config.target, made).encode())
     print(f"{study_rows.text(rows)}\n\n{name}/report.html, results.json and estimates.parquet hold the rest.")
     if records:
-        means = {f"{r['method']}/{r['setting']}/{r['group']}".replace(",", ""): r["value"] for r in rows if "p" not in r}
+        errors = [r for r in rows if r["metric"] == study_rows.ERROR]
+        means = {f"{r['method']}/{r['setting']}/{r['group']}".replace(",", ""): r["value"] for r in errors}
         print(records.close(means, out, ["config.json", *FILES], failed=False))
     return out
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biasray import data
 from biasray.audit import figures
@@ -12,6 +11,7 @@ from biasray.audit.figures import Figure
 from biasray.audit.reading import Reading
 from biasray.audit.targets.recorded import Recorded
 from biasray.audit.targets.target import Probe
+from biasray.data.dataset import SPLITS, Split
 from biasray.metrics.counts import Floats
 from biasray.metrics.gap import Mask, gap
 from biasray.metrics.interval import percentile
@@ -33,17 +33,22 @@ class Truth:
     """A CSV: a column `file` with the ids of these images, the others hold the answer."""
     figure: tuple[str, ...] = ()
     """Figures of bias, such as gender=Male/Female or race=Black (against all). Default: those of the paper that there are."""
+    splits: tuple[Split, ...] = SPLITS
+    """Parts of the private data. An audit leaves out the training split where its references learnt from it."""
     reading: Reading = Reading()
 
 
 def truth(config: Truth) -> dict[str, float]:
     """Each figure by name."""
-    refuse_relative("--private", config.private)
-    private, target = data.load(config.private), config.reading.target
-    found = [figures.figure(text) for text in config.figure] or figures.published(private.examples)
-    answer_N = read(config, private.examples["id"].tolist())
+    if config.private not in data.built_in():
+        refuse_relative("--private", config.private)
+    refuse_relative("--answers", config.answers)
+    private, target = data.load(config.private).examples, config.reading.target
+    private = private[private["split"].isin(config.splits)]
+    found = [figures.figure(text) for text in config.figure] or figures.published(private)
+    answer_N = read(config, private["id"].tolist())
     known_N = np.isfinite(answer_N)
-    examples = private.examples[known_N]
+    examples = private[known_N]
     if not found:
         raise ValueError(f"{config.private} has none of the groups that the paper compares; give --figure.")
     figures.check(found, target, examples, f"{config.private}, with answers in {config.answers},")
@@ -61,7 +66,7 @@ def truth(config: Truth) -> dict[str, float]:
 
 def read(config: Truth, ids: list[str]) -> Floats:
     """(N,) answer to each image, NaN where there is none with a number; raises ValueError where no image has one."""
-    recorded, answer_N, problems = Recorded(config.answers), np.full(len(ids), np.nan), list[str]()
+    recorded, answer_N, problems = Recorded(config.answers, keys=("file",)), np.full(len(ids), np.nan), list[str]()
     for k, name in enumerate(ids):
         try:
             answer_N[k] = config.reading(recorded.answer(Probe(name, b"")))
@@ -77,6 +82,8 @@ def read(config: Truth, ids: list[str]) -> Floats:
 def resampled(figure: Figure, error_1N: Floats, sides: tuple[Mask, Mask]) -> Floats:
     """The figure, and what it is of each of 1,000 samples of as many images, drawn with replacement."""
     drawn, size = rng("truth", figure.name), error_1N.shape[1]
-    drawn_RN: NDArray[np.int64] = drawn.integers(size, size=(RESAMPLES, size))
-    rows_RN = np.concatenate([np.arange(size)[None], drawn_RN])
-    return np.array([float(gap(error_1N[:, row_N], *(side_N[row_N] for side_N in sides))[0]) for row_N in rows_RN])
+    value_R = [gap(error_1N, *sides)]
+    for _ in range(RESAMPLES):
+        row_N = np.asarray(drawn.integers(size, size=size))
+        value_R.append(gap(error_1N[:, row_N], *(side_N[row_N] for side_N in sides)))
+    return np.concatenate(value_R)

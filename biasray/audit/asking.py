@@ -10,6 +10,7 @@ from biasray.audit.targets.target import Probe, RefusedError, Target
 
 REFUSED = "refused"  # key of an answer that is none
 FIRST = 3  # answers, of which one at least must have a number
+PATIENT = 10  # questions, of which one at least must not be refused
 AGAIN = " again"  # of the name of a probe that is asked about a second time
 
 
@@ -56,9 +57,13 @@ def ask(
 
 def _refuse_unread(entries: Sequence[Entry], reading: Reading) -> None:
     """Raises ValueError where no answer has a number and more would be spent for nothing."""
-    found = [_read(entry, reading) for entry in entries[:FIRST]]
-    refused = [isinstance(entry.answer, dict) and set(entry.answer) == {REFUSED} for entry in entries[:FIRST]]
-    if found and all(a.problem for a in found) and (not all(refused) or len(found) == FIRST):
+    refused = [isinstance(entry.answer, dict) and set(entry.answer) == {REFUSED} for entry in entries]
+    if len(entries) >= PATIENT and all(refused):
+        raise ValueError(
+            f"All {len(entries)} questions were refused (the last: {entries[-1].answer[REFUSED]}); no more are asked."
+        )
+    found = [_read(entry, reading) for entry, no in zip(entries, refused, strict=True) if not no][:FIRST]
+    if found and all(a.problem for a in found):
         raise ValueError(
             f"No answer so far can be read: {found[-1].problem}. Say how they are to be (--kind, --field); they are kept, and "
             "not asked for again."

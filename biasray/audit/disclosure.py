@@ -28,7 +28,10 @@ LEAST = 10  # images of each group in each part
 
 
 class Traced(NamedTuple):
-    """Area under the curve of the test, 0.5 where nothing is told and 1 where all is; over `DRAWS` divisions of the images."""
+    """Area under the curve of the test, 0.5 where nothing is told and 1 where all is: its mean over divisions of the images.
+
+    The interval says how well that mean is known for these images and references, not what others would give.
+    """
 
     value: float
     low: float
@@ -37,10 +40,13 @@ class Traced(NamedTuple):
 
 
 def traced(figures: Sequence[Figure], error_RP: Floats, examples: pd.DataFrame) -> Traced | None:
-    """A quarter of the images is what the averages are of, a half the attacker's own, a quarter others. None for too few."""
-    auc = []
+    """A quarter of the images that figures compare is what the averages are of, a half the attacker's own, a quarter others.
+
+    None for too few of them.
+    """
+    auc, compared = list[float](), np.any([mask for f in figures for mask in sides(f, examples)], axis=0)
     for draw in range(DRAWS):
-        private, others, *halves = np.array_split(rng("traced", draw).permutation(len(examples)), 4)
+        private, others, *halves = np.array_split(rng("traced", draw).permutation(np.flatnonzero(compared)), 4)
         own = np.concatenate(halves)
         parts = [examples.iloc[rows] for rows in (private, own, others)]
         if min(min(mask.sum() for mask in sides(f, part)) for f in figures for part in parts) < LEAST:

@@ -67,8 +67,14 @@ def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Ver
     if isinstance(learnt, Embedding):
         places = learnt.place_RTD_[:, 0].numpy(), learnt.placed(answer_1N)[0, 0].numpy()
     caveats = _caveats(kit, strange, way, mine, changed, problems, len(asked))
-    if trusted and not np.isfinite([e.half for e in estimates]).all():
-        caveats.append(f"No interval is known for {answers} answers; ask {int(kit.intervals['budget'].min())} or more.")
+    if trusted and not np.isfinite(half_T).all():
+        least = int(kit.intervals["budget"].min())
+        more = f"ask {least} or more" if answers < least and not policy else "the kit has too few references"
+        caveats.append(f"No interval is known for {answers} answers: {more}.")
+    elif trusted and policy and (half_T > policy.rule.within).any():
+        caveats.append(
+            f"The interval is no narrower than this after {len(asked)} questions; {policy.rule.within:g} was asked for."
+        )
     return Verdict(estimates, answers, strange, way, mine, changed, problems, places, caveats)
 
 

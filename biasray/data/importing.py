@@ -34,22 +34,26 @@ class Shard(NamedTuple):
 
 
 def chosen(index: Index, only: str | None, without: str | None) -> Index:
-    """Those of the files that a CSV names, or that it does not; raises ValueError where it names none of them."""
-    for uri, wanted in ((only, True), (without, False)):
-        if uri is None:
-            continue
-        listed = read_csv(uri)
-        if "file" not in listed:
-            raise ValueError(f"{uri} has no column 'file'; name the images there, such as {index.rows['id'].iloc[0]}.")
-        names = set(listed["file"])
-        named_N = index.rows["id"].isin(names)
-        if not named_N.any():
-            raise ValueError(
-                f"{uri} names no image of the data set ({listed['file'].iloc[0]} is none); such is {index.rows['id'].iloc[0]}."
-            )
-        remarks = ([r for r in found if (r.file in names) == wanted] for found in (index.set_aside, index.noted))
-        index = Index(index.rows[named_N == wanted], *remarks)
-    return index
+    """The files that the one CSV names, without those that the other does; raises ValueError where it names none of them."""
+    wanted = set(index.rows["id"]) | {remark.file for remark in (*index.set_aside, *index.noted)}
+    if only is not None:
+        wanted &= _named(only, index)
+    if without is not None:
+        wanted -= _named(without, index)
+    if not index.rows["id"].isin(wanted).any():
+        raise ValueError(f"No image is left of --only {only} --without {without}; give other lists.")
+    remarks = ([remark for remark in found if remark.file in wanted] for found in (index.set_aside, index.noted))
+    return Index(index.rows[index.rows["id"].isin(wanted)], *remarks)
+
+
+def _named(uri: str, index: Index) -> set[str]:
+    table, example = read_csv(uri), index.rows["id"].iloc[0]
+    if "file" not in table:
+        raise ValueError(f"{uri} has no column 'file'; name the images there, such as {example}.")
+    names = set(table["file"])
+    if names.isdisjoint(index.rows["id"]):
+        raise ValueError(f"{uri} names no image of the data set ({table['file'].iloc[0]} is none); such is {example}.")
+    return names
 
 
 def slice_rows(side: int, channels: int) -> int:

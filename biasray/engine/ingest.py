@@ -47,7 +47,9 @@ def import_data(
     source, out = storage.absolute(source), storage.absolute(out)  # workers have other working directories
     if not storage.exists(source):
         raise ValueError(f"There is no {source}; give --source the folder that holds {name}.")
-    index = chosen(adapter.index(source), only, without)
+    index = adapter.index(source)
+    if (only or without) and len(index.rows):
+        index = chosen(index, only, without)
     rows = index.rows.reset_index(drop=True)
     assert rows["id"].is_unique
     size = adapter.size if size is None else size

@@ -54,7 +54,8 @@ def _figure(name: str, rows: Sequence[Row], estimates: pd.DataFrame, unit: str) 
     errors = {(called(r), r["budget"]): r for r in mine if r["metric"] == ERROR}
     p = {(called(r), r["budget"]): r["p"] for r in mine if r["metric"] == f"{ERROR} minus ours"}
     methods = list(dict.fromkeys(method for method, _ in errors))
-    ours = [r for r in rows if (r["method"], r["choice"]) == OURS and r["group"].startswith(name)]
+    about = [r for r in rows if r["group"] == name or r["group"].startswith(f"{name}, ")]
+    ours = [r for r in about if (r["method"], r["choice"]) == OURS]
     trust, fewer = ([r for r in ours if r["metric"] == metric] for metric in (COVERED, FEWER))
     return {
         "name": name,
@@ -69,7 +70,7 @@ def _figure(name: str, rows: Sequence[Row], estimates: pd.DataFrame, unit: str) 
             for group in dict.fromkeys(r["group"] for r in trust)
         ]
         + ([("all, widths from one architecture fewer", [_held(fewer, name, b) for b in budgets])] if fewer else []),
-        "turns": _turns([r for r in rows if r.get("within") and r["group"].startswith(name)], name),
+        "turns": _turns([r for r in about if r.get("within")], name),
     }
 
 
@@ -79,10 +80,13 @@ def _turns(mine: Sequence[Row], name: str) -> list[list[str]]:
     for within in dict.fromkeys(r["within"] for r in mine):
         found = {(r["metric"], r["group"]): r for r in mine if r["within"] == within}
         held = [found[COVERED, group]["value"] for metric, group in found if metric == COVERED]
-        answers, off, half = (found[metric, name] for metric in (STOPPED, STOPPED_ERROR, HALF))
+        answers, off = found[STOPPED, name], found[STOPPED_ERROR, name]
         ends = "" if answers["low"] is None else f" ({answers['low']:.0f} to {answers['high']:.0f})"
-        shown = [f"{answers['value']:.0f}{ends}", spelt(off), f"{half['value']:.2f}"]
-        lines.append([f"{within:g}", *shown, f"{100 * held[0]:.0f} % (each {100 * min(held):.0f} to {100 * max(held):.0f})"])
+        trusted = ["", ""]
+        if held:
+            covered = f"{100 * held[0]:.0f} % (each {100 * min(held):.0f} to {100 * max(held):.0f})"
+            trusted = [f"{found[HALF, name]['value']:.2f}", covered]
+        lines.append([f"{within:g}", f"{answers['value']:.0f}{ends}", spelt(off), *trusted])
     return lines
 
 

@@ -56,8 +56,8 @@ def rows(data: str, estimates: pd.DataFrame, target: Target) -> list[Row]:
             if ours is not None and way != OURS:
                 more = mine["off"] - ours["off"]
                 out.append({**row, "metric": f"{ERROR} minus ours", "p": p[way], **_spread(more, mine["cluster"], drawn[way])})
-            if way[1] != "random":
-                out += _trusted(row, _widened(mine), drawn[way])
+            if way[1] != "random" and np.isfinite((wide := _widened(mine))["half"]).all():
+                out += _trusted(row, wide, drawn[way])
             if np.isfinite(mine["half"]).all():
                 out.append({**row, "metric": FEWER, **_spread(mine["held"], mine["cluster"], drawn[way])})
             tampered = all_here[(all_here["method"] == way[0]) & (all_here["choice"] == way[1])]
@@ -81,7 +81,8 @@ def stopped(data: str, in_turn: pd.DataFrame, widths: Sequence[float]) -> list[R
             drawn = rng("study", str(figure), str(within))
             out.append({**row, "metric": STOPPED, **_spread(mine["budget"], mine["cluster"], drawn)})
             out.append({**row, "metric": STOPPED_ERROR, **_spread(mine["off"].abs(), mine["cluster"], drawn)})
-            out += _trusted(row, mine, drawn)
+            if np.isfinite(mine["half"]).all():
+                out += _trusted(row, mine, drawn)
     return out
 
 

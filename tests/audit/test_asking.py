@@ -161,10 +161,10 @@ def test_a_wrong_address_costs_nothing_and_a_refused_image_is_an_answer(tmp_path
 
 
 def test_a_target_that_refuses_the_first_images_is_asked_no_more(tmp_path: Path, journal: Journal) -> None:
-    target = Says(*(RefusedError("422 no face") for _ in range(9)))
-    with pytest.raises(ValueError, match="No answer so far can be read"):
-        ask(target, PROBES[:9], journal, Reading(), 9)
-    assert len(target.asked) == 3
+    target = Says(*(RefusedError("422 no face") for _ in range(20)))
+    with pytest.raises(ValueError, match=r"All 10 questions were refused \(the last: 422 no face\)"):
+        ask(target, PROBES[:12], journal, Reading(), 12)
+    assert len(target.asked) == 10
 
 
 def test_an_answer_that_is_read_wrongly_is_kept_for_a_better_reading(tmp_path: Path, journal: Journal) -> None:

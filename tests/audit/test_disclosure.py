@@ -36,5 +36,16 @@ def test_another_figure_of_the_same_faces_tells_more() -> None:
     assert two.value > one.value + 0.02
 
 
+def test_faces_that_no_figure_compares_are_not_among_those_that_might_be_told() -> None:
+    one, with_others = faces(600), faces(900).assign(race=["White"] * 600 + ["Black"] * 300)
+    error_RP = errors(60, 900)
+    plain = traced(FIGURES[:1], error_RP[:, :600], one)
+    mixed = traced([Figure("gender", "Male", "Female")], error_RP, with_others.assign(gender=[*one["gender"], *["?"] * 300]))
+    assert plain is not None
+    assert mixed is not None
+    assert mixed.images == plain.images
+    assert mixed.value > 0.9 * plain.value
+
+
 def test_of_too_few_faces_nothing_is_said() -> None:
     assert traced(FIGURES, errors(5, 60), faces(60)) is None

@@ -109,6 +109,9 @@ def test_recorded_answers_are_those_of_the_row(tmp_path: Path) -> None:
     assert Recorded(str(file)).answer(probe()) == {"gender": "Man", "age_band": "30-39"}
     file.write_text("file,age\nfaces/7.jpg,31.5\n")
     assert Recorded(str(file), {"a": "faces/7.jpg"}).answer(probe()) == 31.5
+    file.write_text("probe,file,age\na,faces/7.jpg,31.5\n")
+    assert Recorded(str(file)).answer(probe()) == 31.5
+    assert Recorded(str(file), keys=("file",)).answer(probe("faces/7.jpg")) == 31.5
     file.write_text("name,age\na,1\n")
     with pytest.raises(ValueError, match="needs a column `probe` or `file`"):
         Recorded(str(file))

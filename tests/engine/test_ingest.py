@@ -214,6 +214,10 @@ def test_of_a_data_set_those_images_are_imported_that_a_list_names_and_the_other
     few = str(tmp_path / "few.csv")
     import_data("utkface", str(faces), str(tmp_path / "few"), size=16, only=few)
     import_data("utkface", str(faces), str(tmp_path / "others"), size=16, without=few)
+    half = tmp_path / "half.csv"
+    half.write_text("\n".join(["file", *names[4:9]]))
+    import_data("utkface", str(faces), str(tmp_path / "four"), size=16, only=few, without=str(half))
+    assert set(data.load(str(tmp_path / "four")).examples["id"]) == set(names[:4])
     parts = [set(data.load(str(tmp_path / part)).examples["id"]) for part in ("few", "others")]
     assert parts == [set(names[:7]), set(names[7:])]
 

@@ -17,7 +17,8 @@ from biasray import data
 from biasray.audit import kit
 from biasray.audit.adaptive import FEWEST
 from biasray.audit.asking import AGAIN, Asked
-from biasray.audit.estimators import known
+from biasray.audit.estimators import found, known
+from biasray.audit.journal import Journal
 from biasray.audit.reading import Reading
 from biasray.audit.targets.local import Seen
 from biasray.audit.verdict import judge
@@ -108,6 +109,9 @@ def test_asked_in_turn_an_audit_stops_goes_on_and_is_replayed(
     config = audit.Run(kit=made, black_box=black_box, within=1e-3, reading=YEARS, seen=Seen(side=32), out=str(out))
     every = audit.audit(config)
     assert every.answers == 12
+    assert every.caveats == ["The interval is no narrower than this after 12 questions; 0.001 was asked for."]
+    with pytest.raises(ValueError, match="its within differ"):
+        audit.audit(replace(config, within=3.0))
     found = audit.audit(replace(config, within=3.0, out=str(tmp_path / "few")))
     assert FEWEST <= found.answers < 12
     assert abs(found.estimates[0].value - truth) <= found.estimates[0].half
@@ -125,10 +129,42 @@ def test_asked_in_turn_an_audit_stops_goes_on_and_is_replayed(
     text = look(tmp_path / "few" / "report.html", 1000)["text"]
     assert "each by the answers before it" in text
 
-    told = json.loads((out / "results.json").read_text())
-    (out / "results.json").write_text(json.dumps({**told, "within": 3.0}))
+    with Journal(str(tmp_path / "more" / "journal.jsonl"), {**json.loads(few[0])["about"]}) as kept:
+        for line in all_[1:]:
+            kept.append(*(json.loads(line)[name] for name in ("probe", "image", "answer")))
+    told = json.loads((tmp_path / "few" / "results.json").read_text())
+    (tmp_path / "more" / "results.json").write_text(json.dumps({**told, "chain": kept.last}))
     with pytest.raises(ValueError, match=f"After {found.answers} answers the kit asks about another image, or about none"):
-        audit.replay(audit.Replay(kit=made, audit=str(out)))
+        audit.replay(audit.Replay(kit=made, audit=str(tmp_path / "more")))
+
+
+def test_in_turn_an_image_without_an_answer_is_passed_over(made: str, tmp_path: Path) -> None:
+    opened = kit.read(made)
+    first = opened.policy(1e-3, 12).next(np.full(12, np.nan), [])
+    assert first is not None
+    table = pd.DataFrame({"file": opened.ids, "age": opened.pool.answer_RN[0]}).drop(index=first)
+    table.to_csv(tmp_path / "a.csv", index=False)
+    config = audit.Run(kit=made, black_box=str(tmp_path / "a.csv"), within=1e-3, budget=9, out=str(tmp_path / "out"))
+    found = audit.audit(config)
+    assert (found.answers, len(found.problems)) == (8, 1)
+    assert audit.replay(audit.Replay(kit=made, audit=str(tmp_path / "out"))).estimates == found.estimates
+
+
+@pytest.mark.parametrize("name", found())
+def test_a_kit_of_every_estimator_and_of_several_figures_is_read_as_it_was_made(name: str, zoo: str, tmp_path: Path) -> None:
+    config = given(zoo, tmp_path, estimator=name, figure=("gender=Male/Female", "glasses=yes"))
+    prepare.prepare(config)
+    opened = kit.read(config.out)
+    learnt = known(name)().fit(opened.pool.answer_RN, opened.pool.truth_RT)
+    answer_RN = opened.pool.answer_RN
+    assert opened.estimator(np.ones(12, bool)).predict(answer_RN) == pytest.approx(learnt.predict(answer_RN))
+    pd.DataFrame({"probe": [p.name for p in opened.probes], "age": answer_RN[3]}).to_csv(tmp_path / "a.csv", index=False)
+    for within in (None, 5.0):
+        told = audit.audit(
+            audit.Run(kit=config.out, black_box=str(tmp_path / "a.csv"), within=within, out=str(tmp_path / f"out {within}"))
+        )
+        assert [e.figure for e in told.estimates] == ["Male - Female", "yes - all"]
+        assert all(np.isfinite(e.half) for e in told.estimates)
 
 
 def test_a_number_that_is_no_age_is_seen_to_be_unlike_all_references(
@@ -219,20 +255,21 @@ def test_a_kit_with_one_byte_changed_is_refused(name: str, made: str, tmp_path: 
 
 def test_a_study_tells_how_far_off_estimates_are(zoo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = Study(
-        references=(zoo,), private="drawn-faces", probes="drawn-faces", estimators=("kernel",), budgets=(10, 500),
+        references=(zoo,), private="drawn-faces", probes="drawn-faces", estimators=("kernel", "local"), budgets=(10, 500),
         candidates=60, draws=1, answers=str(tmp_path / "answers"), out=str(tmp_path / "out"), tracking="none",
     )  # fmt: skip
     study(config)
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
     assert {r["budget"] for r in rows} == {10, 60}
-    assert {r["method"] for r in rows} == {"kernel", "public images", "leaked images"}
+    assert {r["method"] for r in rows} == {"kernel", "local", "public images", "leaked images"}
     assert {r["n"] for r in rows if r["group"] == GENDER} == {22}
     fits = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.parquet") if p.parent.name == "fits"}
-    assert len(fits) == 4
+    assert len(fits) == 10
     study(config)
     assert {p: p.stat().st_mtime_ns for p in fits} == fits
     seen = look(tmp_path / "out" / "report.html", 1000)
     assert (seen["broken"], seen["flat"]) == (0, 0)
+    assert "asked in turn until the interval is within" in seen["text"]
     assert "kernel, chosen" in capsys.readouterr().out
 
 
