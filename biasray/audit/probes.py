@@ -36,7 +36,11 @@ def by_lasso(X: Floats, y: Floats) -> Order:
     """The control: images in the order in which the lasso of all figures takes them, as its penalty falls."""
     answer_RN, y_RT = (Standard(known)(known).double().numpy() for known in (X, np.reshape(y, (len(y), -1))))
     most = np.linalg.norm(answer_RN.T @ y_RT, axis=1).max() / len(answer_RN)
-    lasso, stays_N, length_N = MultiTaskLasso(warm_start=True, fit_intercept=False, tol=1e-3), np.zeros(X.shape[1]), np.zeros(0)
+    lasso, stays_N, length_N = (
+        MultiTaskLasso(warm_start=True, fit_intercept=False, tol=1e-3, max_iter=10_000),
+        np.zeros(X.shape[1]),
+        np.zeros(0),
+    )
     for weight in np.geomspace(most, SPAN * most, PATH)[1:]:
         length_N = np.linalg.norm(lasso.set_params(alpha=weight).fit(answer_RN, y_RT).coef_, axis=0)
         stays_N += length_N > 0
