@@ -45,6 +45,8 @@ def truth(config: Truth) -> dict[str, float]:
     refuse_relative("--answers", config.answers)
     private, target = data.load(config.private).examples, config.reading.target
     private = private[private["split"].isin(config.splits)]
+    if private.empty:
+        raise ValueError(f"{config.private} has no image in --splits {' '.join(config.splits)}; give others.")
     found = [figures.figure(text) for text in config.figure] or figures.published(private)
     answer_N = read(config, private["id"].tolist())
     known_N = np.isfinite(answer_N)

@@ -48,6 +48,14 @@ def test_the_interval_is_about_as_wide_as_that_of_a_difference_of_means(
     assert float(high) - float(low) == pytest.approx(expected, rel=0.1)
 
 
+def test_of_the_splits_alone_that_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, test = answered(tmp_path, FACES.examples), int((FACES.examples["split"] == "test").sum())
+    truth(Truth(private="drawn-faces", answers=file, splits=("test",)))
+    assert capsys.readouterr().out.startswith(f"{test:,} of {test:,} images have an answer")
+    with pytest.raises(ValueError, match="has no image in --splits"):
+        truth(Truth(private="drawn-faces", answers=file, splits=()))
+
+
 def test_answers_to_other_images_and_unreadable_ones_are_refused(tmp_path: Path) -> None:
     file = answered(tmp_path, FACES.examples.iloc[:500])
     with pytest.raises(ValueError, match="has no answer to an image of drawn-faces"):
