@@ -12,6 +12,8 @@ from biasray.report.plots import COLOURS, MARKERS, STYLE, legend, svg
 from biasray.report.results import Row
 from biasray.report.study_rows import BASELINES, ERROR, OURS, called
 
+LINES = {"chosen": "-", "in turn": ":", "random": "--"}  # by how the images are chosen; colours by method
+
 
 def plane(place_R2: Floats, target_2: Floats, truth_R: Floats, network_R: pd.Series, label: str) -> str:
     """References as points, coloured by their bias, shaped by architecture; the black box as a star."""
@@ -38,14 +40,15 @@ def curves(rows: Sequence[Row], figure_: str, unit: str) -> str:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 3.6), layout="constrained")
         axes = figure.subplots()
-        for k, name in enumerate(dict.fromkeys(called(r) for r in mine)):
+        methods = list(dict.fromkeys(r["method"] for r in mine))
+        for name in dict.fromkeys(called(r) for r in mine):
             line = sorted((r for r in mine if called(r) == name), key=lambda r: r["budget"])
             x = [r["budget"] for r in line]
-            style = "--" if line[0]["choice"] == "random" else "-"
-            axes.plot(x, [r["value"] for r in line], style, marker="o", color=COLOURS[k % len(COLOURS)], ms=4, label=name)
+            style, colour = LINES[line[0]["choice"]], COLOURS[methods.index(line[0]["method"]) % len(COLOURS)]
+            axes.plot(x, [r["value"] for r in line], style, marker="o", color=colour, ms=4, label=name)
             if all(r["low"] is not None for r in line):
                 low, high = [r["low"] for r in line], [r["high"] for r in line]
-                axes.fill_between(x, low, high, color=COLOURS[k % len(COLOURS)], alpha=0.12, lw=0)
+                axes.fill_between(x, low, high, color=colour, alpha=0.12, lw=0)
         axes.set_xscale("log")
         axes.set_yscale("log")
         ticks = sorted({r["budget"] for r in mine})
