@@ -17,12 +17,12 @@ from biasray.audit.estimators.local import Local
 from biasray.audit.figures import Figure, Target, truth
 from biasray.audit.games import GAMES
 from biasray.audit.probes import Order, at_random, by_embedding, by_lasso
-from biasray.audit.trust import half_width, own, refused, turned, unlike
+from biasray.audit.trust import agreement, half_width, own, refused, turned, unlike
 from biasray.metrics.counts import Floats
 from biasray.random import rng
 
 Choice = Literal["chosen", "random", "in turn"]
-RESULTS = 2  # raised by hand when what is found changes
+RESULTS = 3  # raised by hand when what is found changes
 TRIES = 1000
 KIT = 80  # images, of which those to ask about in turn are chosen
 PUBLIC, PRIVATE = "public images", "leaked images"  # baselines 1 and 2
@@ -79,7 +79,8 @@ def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
         for game, given_MN in {"": answer_MN, **games}.items():
             told_MT = np.reshape(learnt.predict(given_MN), (-1, len(pool.figures)))
             strange_M = unlike(given_MN, answer_RN, left.about["network"])
-            no_M = refused(strange_M, turned(given_MN, answer_RN), own(given_MN, answer_RN))
+            agreed = agreement(answer_RN, left.about["network"])
+            no_M = refused(strange_M, turned(given_MN, answer_RN), own(given_MN, answer_RN), agreed)
             tables.append(_rows(told_MT, asked, half_T, no_M).assign(budget=budget, game=game))
     way = {"method": fit.estimator, "choice": fit.choice, "draw": fit.draw}
     return pd.concat(tables, ignore_index=True).assign(**way)

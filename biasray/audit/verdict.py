@@ -9,7 +9,7 @@ from biasray.audit.adaptive import FEWEST, Policy
 from biasray.audit.asking import AGAIN, Asked
 from biasray.audit.embedding import Embedding
 from biasray.audit.kit import Kit
-from biasray.audit.trust import OWN, STRANGE, TURNED, own, refused, turned, unlike
+from biasray.audit.trust import AGREES, OWN, STRANGE, TURNED, agreement, own, refused, turned, unlike
 from biasray.audit.turns import answers_so_far
 from biasray.metrics.counts import Floats
 
@@ -58,7 +58,8 @@ def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Ver
     value = {a.probe: a.value for a in asked if np.isfinite(a.value)}
     twice = [name for name in value if name + AGAIN in value]
     changed = [name for name in twice if not np.isclose(value[name + AGAIN], value[name], rtol=SAME)]
-    trusted = not refused(*(np.array([checked]) for checked in (strange, way, mine)))[0]
+    agreed = agreement(answer_RN, kit.pool.about["network"])
+    trusted = not refused(np.array([strange]), np.array([way]), np.array([mine]), agreed)[0]
     estimates = [
         Estimate(figure.name, float(told), float(half) if trusted else np.inf)
         for figure, told, half in zip(kit.pool.figures, told_T, half_T, strict=True)
@@ -66,7 +67,7 @@ def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Ver
     places = None
     if isinstance(learnt, Embedding):
         places = learnt.place_RTD_[:, 0].numpy(), learnt.placed(answer_1N)[0, 0].numpy()
-    caveats = _caveats(kit, strange, way, mine, changed, problems, len(asked))
+    caveats = _caveats(kit, strange, way, agreed, mine, changed, problems, len(asked))
     if trusted and not np.isfinite(half_T).all():
         least = int(kit.intervals["budget"].min())
         more = f"ask {least} or more" if answers < least and not policy else "the kit has too few references"
@@ -79,7 +80,14 @@ def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Ver
 
 
 def _caveats(
-    kit: Kit, strange: float, way: float, mine: float, changed: Sequence[str], problems: Sequence[str], asked: int
+    kit: Kit,
+    strange: float,
+    way: float,
+    agreed: float,
+    mine: float,
+    changed: Sequence[str],
+    problems: Sequence[str],
+    asked: int,
 ) -> list[str]:
     found = []
     if way < TURNED:
@@ -90,11 +98,18 @@ def _caveats(
             f"It answers like no reference: it is {strange:.1f} times as far from them as any of them is from those of other "
             "architectures. No interval is given, and the estimate rests on little."
         )
+    elif way < AGREES * agreed:
+        found.append(
+            f"It answers like no reference: its answers go with their mean by a correlation of {way:.2f}, those of each of "
+            f"them with the others by {agreed:.2f} or more. No interval is given, and the estimate rests on little."
+        )
     elif mine < OWN:
         found.append(
             f"It gives the references' mean answers, {mine:.2f} of the distance from them that the most usual reference keeps: "
             "as if it knew the images, and hid what its model says. No interval is given."
         )
+    if agreed <= 0:
+        found.append("So few answers do not show whether it is like the references: these differ as much among themselves.")
     if changed:
         found.append(f"It changed its mind about {len(changed)} of the images that it was asked about twice.")
     if problems:

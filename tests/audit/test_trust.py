@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biasray.audit.trust import OWN, STRANGE, half_width, own, refused, turned, unlike
+from biasray.audit.trust import AGREES, OWN, STRANGE, agreement, half_width, own, refused, turned, unlike
 from tests.audit.references import references
 
 
@@ -38,8 +38,20 @@ def test_labels_that_are_counted_the_other_way_round_are_found() -> None:
     assert right == pytest.approx(np.corrcoef(answer_RN[0], answer_RN[1:].mean(0))[0, 1])
     assert wrong == pytest.approx(-right)
     assert flat == 0
-    checked = refused(np.array([0.5, 0.5, 1.6, 0.5]), np.array([right, wrong, right, right]), np.array([1, 1, 1, 0.2]))
-    assert checked.tolist() == [False, True, True, True]
+    checked = [np.array([0.5, 0.5, 1.6, 0.5]), np.array([right, wrong, right, right]), np.array([1, 1, 1, 0.2])]
+    assert refused(*checked, 0).tolist() == [False, True, True, True]
+    assert refused(*checked, right / AGREES + 0.01).all()
+
+
+def test_a_model_whose_answers_go_another_way_than_those_of_any_reference_is_found() -> None:
+    drawn, names = np.random.default_rng(0), pd.Series(["a", "b"] * 10)
+    right_N = drawn.normal(size=60)
+    answer_RN = right_N + drawn.normal(0, 0.5, (20, 60))
+    agreed = agreement(answer_RN, names)
+    like, strange = turned(np.stack([right_N + drawn.normal(0, 0.5, 60), 0.4 * right_N + drawn.normal(0, 1, 60)]), answer_RN)
+    assert strange < AGREES * agreed < agreed < 1
+    assert like > AGREES * agreed
+    assert agreement(answer_RN, pd.Series(["a"] * 20)) == 0
 
 
 def test_a_model_that_hides_behind_the_usual_answers_is_found() -> None:
