@@ -75,11 +75,11 @@ def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
     tables = []
     for (first, learnt), budget, half_T in zip(_learnt(fit, left, first_to_last, budgets), budgets, half_BT, strict=True):
         answer_RN, answer_MN = left.answer_RN[:, first], asked.answer_RN[:, first]
+        agreed = agreement(answer_RN, left.about["network"])
         games = {name: play(answer_MN, answer_RN.mean(0), pool.target) for name, play in GAMES.items()} if chosen else {}
         for game, given_MN in {"": answer_MN, **games}.items():
             told_MT = np.reshape(learnt.predict(given_MN), (-1, len(pool.figures)))
             strange_M = unlike(given_MN, answer_RN, left.about["network"])
-            agreed = agreement(answer_RN, left.about["network"])
             no_M = refused(strange_M, turned(given_MN, answer_RN), own(given_MN, answer_RN), agreed)
             tables.append(_rows(told_MT, asked, half_T, no_M).assign(budget=budget, game=game))
     way = {"method": fit.estimator, "choice": fit.choice, "draw": fit.draw}
