@@ -37,7 +37,7 @@ def _mix(x: Tensor) -> Tensor:
 def uniform(key_B: Tensor, n: int, purpose: int = 0) -> Tensor:
     """(B, n) float64 in [0, 1): row b depends on key_B[b], n's column and the purpose alone."""
     step_N = torch.arange(n, device=key_B.device) * _GOLDEN
-    salt = _mix(torch.tensor(purpose + 1, device=key_B.device))
+    salt = _mix(torch.full((), purpose + 1, device=key_B.device))
     bits_BN = _mix(_mix(key_B)[:, None] + step_N + salt)
     return ((bits_BN >> 11) & 0x1FFFFFFFFFFFFF).to(torch.float64) / 2**53
 

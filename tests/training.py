@@ -41,23 +41,36 @@ def quiet(*_: Any) -> None:
     """An event at which nothing happens."""
 
 
-def table(rows: int, seed: int, dtype: torch.dtype = torch.float32, hidden: bool = False, side: int = SIDE) -> Resident:
+CPU = torch.device("cpu")
+
+
+def table(
+    rows: int,
+    seed: int,
+    dtype: torch.dtype = torch.float32,
+    hidden: bool = False,
+    side: int = SIDE,
+    device: torch.device = CPU,
+) -> Resident:
     """Noise with a little of the class in its brightness and much of the bias in its red."""
     random = np.random.default_rng(seed)
     target_N = random.integers(0, CLASSES, rows)
     bias_N = np.where(random.random(rows) < 0.8, target_N % BIASES, random.integers(0, BIASES, rows))
     image_NHWC = random.integers(0, 100, (rows, side, side, 3)) + 40 * target_N[:, None, None, None]
     image_NHWC[..., 0] += 60 * bias_N[:, None, None]
-    return Resident(image_NHWC.astype(np.uint8), target_N, None if hidden else bias_N, BIASES, dtype=dtype)
+    seen_N = None if hidden else bias_N
+    return Resident(image_NHWC.astype(np.uint8), target_N, seen_N, BIASES, device=device, dtype=dtype)
 
 
-def tables(rows: int = 51, dtype: torch.dtype = torch.float32, hidden: bool = False) -> dict[str, Table]:
+def tables(
+    rows: int = 51, dtype: torch.dtype = torch.float32, hidden: bool = False, device: torch.device = CPU
+) -> dict[str, Table]:
     """No length is a multiple of the batch size, nor its remainder of two workers."""
     others = {
-        name: table(n, seed, dtype)
+        name: table(n, seed, dtype, device=device)
         for seed, (name, n) in enumerate({"secondary": 37, "unlabelled": 45, "validation": 29, "exposure": 19}.items())
     }
-    return {"train": table(rows, 9, dtype, hidden), **others}
+    return {"train": table(rows, 9, dtype, hidden, device=device), **others}
 
 
 class Noting(Table):
@@ -78,7 +91,8 @@ def labels(of: dict[str, Table], biased: bool = True) -> Labels:
     train_table = of["train"]
     assert isinstance(train_table, Resident)
     rows = {name: len(t) for name, t in of.items()}
-    return Labels(train_table.target_N, CLASSES, train_table.bias_N if biased else None, BIASES, rows)
+    bias_N = train_table.bias_N if biased else None
+    return Labels(train_table.target_N.cpu(), CLASSES, None if bias_N is None else bias_N.cpu(), BIASES, rows)
 
 
 # Without them two epochs would not show what sets these methods apart.
@@ -145,9 +159,16 @@ class Watched(Table):
         return self.inner.fetch(index_B, key_B)
 
 
-def run(case: Case, folder: str | Path, world: World | None = None, event: Event = quiet, save_seconds: float = 1e9) -> Result:
+def run(
+    case: Case,
+    folder: str | Path,
+    world: World | None = None,
+    event: Event = quiet,
+    save_seconds: float = 1e9,
+    device: torch.device = CPU,
+) -> Result:
     """Train a case in this process; the event happens after each step and before each fetch from any table."""
-    of = tables(case.rows, torch.float64 if case.precision == "float64" else torch.float32, hidden=not case.told)
+    of = tables(case.rows, torch.float64 if case.precision == "float64" else torch.float32, not case.told, device)
     if case.side != SIDE:
         of = {name: table(len(t), i, side=case.side) for i, (name, t) in enumerate(of.items())}
     if not case.judged:
@@ -159,10 +180,11 @@ def run(case: Case, folder: str | Path, world: World | None = None, event: Event
         event()
 
     plan = Plan(recipe=Recipe(lr=2e-3, batch=BATCH, schedule="cosine"), seed=SEED, precision=case.precision, select=case.select)
-    place = Place(folder=str(folder), world=world or Alone(), save_seconds=save_seconds, ahead=case.ahead, progress=happened)
+    where = {"world": world or Alone(), "device": device, "save_seconds": save_seconds, "ahead": case.ahead}
+    place = Place(folder=str(folder), progress=happened, **where)
     watched = {name: Watched(t, happened) for name, t in of.items()}
     method, history = train(lambda: case.build(told), watched, plan, place)
-    return Result({name: x.clone() for name, x in method.state_dict().items()}, history, next(events))
+    return Result({name: x.cpu().clone() for name, x in method.state_dict().items()}, history, next(events))
 
 
 @cache

@@ -22,9 +22,10 @@ from biasray.zoo.train import memory_taken, train
 PLAN = "plan.json"
 SECONDS = 45.0  # of work in a shard
 EACH = 4  # shards a worker, at least
-STEPS = 6  # timed
+STEPS, UNTIMED = 6, 3  # steps of a measurement; in the third of those that are not timed, a GPU's are captured
 ALONE: tuple[Packed, int] = ("single", 1)  # the only way for networks that cannot be fused
-WIDTHS = {"cpu": (8,), "cuda": (16, 64, 128, 256)}  # of members together
+PACKED: dict[str, tuple[Packed, ...]] = {"cpu": ("grouped", "batched"), "cuda": ("grouped", "batched", "looped")}
+WIDTHS = {"cpu": (8,), "cuda": (16, 64, 128, 256, 512)}  # of members together
 
 
 class Speed(NamedTuple):
@@ -56,7 +57,7 @@ def measure(members: Sequence[Member], dataset: DataSet, device: torch.device) -
     """How fast members of one program are trained in each way that can be had, and with how much memory."""
     first = members[0]
     fused = fusable(sketch(first.network, first.shape, first.lesson.outputs))
-    together: list[Packed] = ["grouped", "batched"] if fused else []
+    together = PACKED[device.type] if fused else ()
     with suppress(torch.OutOfMemoryError):
         timed([first], dataset, device, "single")  # what is only loaded or compiled once is not to count
     ways = [ALONE, *product(together, WIDTHS[device.type])]
@@ -73,20 +74,21 @@ def measure(members: Sequence[Member], dataset: DataSet, device: torch.device) -
 
 
 def timed(members: Sequence[Member], dataset: DataSet, device: torch.device, packed: Packed, steps: int = STEPS) -> Speed:
-    """The speed of these members, trained together; of all their steps so many are timed, after two that are not."""
+    """The speed of these members, trained together; of all their steps so many are timed, after three that are not."""
     ticks = [time.monotonic()]
+    all_steps = members[0].epochs * -(-members[0].lesson.images // members[0].recipe.batch)
+    stop = min(steps + UNTIMED, all_steps)
+    start = min(UNTIMED, stop - 1)
 
     def tick(done: float) -> None:
-        if device.type == "cuda":
+        if device.type == "cuda" and len(ticks) in (start, stop):
             torch.cuda.synchronize(device)
         ticks.append(time.monotonic())
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    train(members, dataset, packed, device, tick, steps + 2)
-    start = min(2, len(ticks) - 2)
-    a_step = (ticks[-1] - ticks[start]) / (len(ticks) - 1 - start)
-    all_steps = members[0].epochs * -(-members[0].lesson.images // members[0].recipe.batch)
+    train(members, dataset, packed, device, tick, stop)
+    a_step = (ticks[stop] - ticks[start]) / (stop - start)
     return Speed(packed, len(members), a_step * all_steps / len(members), memory_taken(device))
 
 

@@ -28,6 +28,8 @@ class Stacked(ABC):
     """M networks. Buffers, by name, are kept but not trained, and change in training."""
 
     layout: layout.Layout
+    graphable: bool
+    """Whether a CUDA graph can hold it: it draws nothing from a state."""
 
     @abstractmethod
     def __call__(self, weight_MP: Tensor, buffers: Buffers, image_MBHWC: Tensor, key_M: Tensor | None = None) -> Tensor:
@@ -63,6 +65,8 @@ def stack(name: str, shape: Shape, outputs: int, members: int, packed: Packed) -
 
 @final
 class Fused(Stacked):
+    graphable = True
+
     def __init__(self, network: Network, packing: Packing) -> None:
         self.layout, self.packing, self.layers = layout.of(network), packing, leaves(network)
 
@@ -99,6 +103,8 @@ def _dropout(x_MBF: Tensor, p: float, key_M: Tensor, purpose: int) -> Tensor:
 @final
 class Single(Stacked):
     """One network of any kind, under the same interface."""
+
+    graphable = False
 
     def __init__(self, network: Network) -> None:
         self.layout, self.network = layout.of(network), network

@@ -1,5 +1,6 @@
 """Training a pack of members together, and testing them. Axes: M member, P weight, B example, N row, E epoch, K output."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from biasray.networks import layout
 from biasray.predict import autocast
 from biasray.process import own_memory
 from biasray.random import generator, key
+from biasray.zoo.graph import Graphed
 from biasray.zoo.member import Figures, Member, Predict
 from biasray.zoo.optimise import Optimiser
 from biasray.zoo.packing import Packed
@@ -67,21 +69,27 @@ def train(
     }
     optimiser = Optimiser(weight_MP.detach(), [member.recipe for member in members])
     n, size = first.lesson.images, first.recipe.batch
-    steps, step, ids = -(-n // size), 0, [member.id for member in members]
+    steps, done, ids = -(-n // size), 0, [member.id for member in members]
     most = steps * first.epochs if only is None else only
     loss_ME = torch.zeros(len(members), first.epochs, dtype=torch.float64, device=device)
+
+    def step(rows_MB: Tensor, key_M: Tensor, rate_M1: Tensor, full_2: Tensor) -> Tensor:
+        with autocast(device, first.precision):
+            output_MBK = stacked(weight_MP, buffers, feed.batch(rows_MB), key_M)
+        loss_M = feed.loss(output_MBK.to(dtype), rows_MB)
+        (grad_MP,) = torch.autograd.grad(loss_M.sum(), weight_MP)
+        optimiser.step(grad_MP, rate_M1, full_2)
+        return loss_M.detach()
+
+    update = Graphed(step, device) if device.type == "cuda" and stacked.graphable else step
     for epoch in range(first.epochs):
-        rows_MN = order(members, epoch).to(device)
-        for at, rows_MB in enumerate(rows_MN.split(size, 1)[: most - step]):
-            key_M = torch.tensor([key(seed, name, step) for seed, name in zip(seeds, ids, strict=True)], device=device)
-            with autocast(device, first.precision):
-                output_MBK = stacked(weight_MP, buffers, feed.batch(rows_MB), key_M)
-            loss_M = feed.loss(output_MBK.to(dtype), rows_MB)
-            (grad_MP,) = torch.autograd.grad(loss_M.sum(), weight_MP)
-            optimiser.step(grad_MP, epoch + at / steps, first.epochs)
-            loss_ME[:, epoch] += loss_M.detach() * rows_MB.shape[1] / n
-            step += 1
-            tick(step / (steps * first.epochs))
+        rows_MN, paces = order(members, epoch).to(device), optimiser.paces(epoch, first.epochs, steps)
+        keys = [[key(seed, name, epoch * steps + at) for seed, name in zip(seeds, ids, strict=True)] for at in range(steps)]
+        each = zip(rows_MN.split(size, 1), torch.tensor(keys, device=device), *paces, strict=True)
+        for rows_MB, *pace in itertools.islice(each, most - done):
+            loss_ME[:, epoch] += update(rows_MB, *pace) * rows_MB.shape[1] / n
+            done += 1
+            tick(done / (steps * first.epochs))
     finite_M = (loss_ME.isfinite().all(1) & weight_MP.isfinite().all(1)).cpu()
 
     @torch.no_grad()

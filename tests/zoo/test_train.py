@@ -81,7 +81,7 @@ def by_plain_torch(one: Member) -> Tensor:
     return at.row(network.state_dict()).detach()
 
 
-@pytest.mark.parametrize("packed", ["grouped", "batched"])
+@pytest.mark.parametrize("packed", ["grouped", "batched", "looped"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_members_trained_together_are_what_plain_torch_trains_one_by_one(network: str, packed: Packed) -> None:
     members = [member(k, network=network, epochs=1) for k in range(3)]
@@ -91,7 +91,7 @@ def test_members_trained_together_are_what_plain_torch_trains_one_by_one(network
     torch.testing.assert_close(single, together[0], rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("packed", ["grouped", "batched"])
+@pytest.mark.parametrize("packed", ["grouped", "batched", "looped"])
 @pytest.mark.parametrize(
     ("network", "precision"), [("digit-cnn", "float32"), ("digit-cnn", "bf16"), ("cnn", "bf16"), ("cnn-bn", "float32")]
 )
