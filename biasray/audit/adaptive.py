@@ -37,20 +37,22 @@ class Rule(NamedTuple):
     within: float = np.inf  # that half of the interval was to be
 
 
-def replayed(learnt: Local, answer_MN: Floats) -> tuple[Floats, Floats]:
-    """Values and spreads (M, K, T), K = N, of models that are asked about one image after another until none is left."""
-    told = [[(t.value_T, t.spread_T) for t in _in_turn(learnt, answer_N)] for answer_N in answer_MN]
-    value_MKT, spread_MKT = np.moveaxis(np.array(told), 2, 0)
-    return value_MKT, spread_MKT
+def replayed(learnt: Local, answer_MN: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Values and spreads (M, K, T), K = N, of models asked about one image after another until none is left; which, (M, K)."""
+    told = [_in_turn(learnt, answer_N) for answer_N in answer_MN]
+    value_MKT, spread_MKT = np.moveaxis(np.array([[(t.value_T, t.spread_T) for _, t in each] for each in told]), 2, 0)
+    return value_MKT, spread_MKT, np.array([[image for image, _ in each] for each in told])
 
 
-def _in_turn(learnt: Local, answer_N: Floats) -> list[Told]:
-    given_N, found = np.full(len(answer_N), np.nan), [learnt.told(np.full(len(answer_N), np.nan))]
+def _in_turn(learnt: Local, answer_N: Floats) -> list[tuple[int, Told]]:
+    given_N, found = np.full(len(answer_N), np.nan), list[tuple[int, Told]]()
+    told = learnt.told(given_N)
     for _ in answer_N:
-        asked = int(found[-1].gain_N.argmax())
-        given_N[asked] = answer_N[asked]
-        found.append(learnt.told(given_N))
-    return found[1:]
+        image = int(told.gain_N.argmax())
+        given_N[image] = answer_N[image]
+        told = learnt.told(given_N)
+        found.append((image, told))
+    return found
 
 
 def stops(spread_MKT: Floats, limit: float) -> NDArray[np.int64]:
@@ -102,7 +104,8 @@ def from_table(table: pd.DataFrame) -> Replays:
 def audited(table: pd.DataFrame, within: float) -> pd.DataFrame:
     """Audits of models whose bias is known, each by the rule that the replays of the other architectures give.
 
-    `table` as in `from_table`, with columns network and bias; a row a model and figure: `budget` (answers), off, half.
+    `table` as in `from_table`, with columns network, bias and refused; a row a model and figure: `budget` (answers), off, half,
+    refused.
     """
     found = []
     for network in table["network"].unique():
@@ -110,6 +113,8 @@ def audited(table: pd.DataFrame, within: float) -> pd.DataFrame:
         known, replays = rule(within, from_table(table[table["network"] != network])), from_table(mine)
         stop_M, off_MT, spread_MT = at_stop(replays, known.limit)
         models = mine.drop_duplicates("id")[["id", "network", "bias"]].reset_index(drop=True)
+        refused = mine.drop_duplicates(["id", "budget"]).set_index(["id", "budget"])["refused"]
+        models["refused"] = refused.loc[list(zip(models["id"], stop_M, strict=True))].to_numpy()
         found += [
             models.assign(figure=figure, budget=stop_M, off=off_MT[:, t], half=known.ratio_T[t] * spread_MT[:, t])
             for t, figure in enumerate(mine["figure"].unique())

@@ -11,20 +11,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from biasray.audit import estimators
-from biasray.audit.adaptive import replayed
+from biasray.audit.adaptive import FEWEST, replayed
 from biasray.audit.embedding import Embedding
 from biasray.audit.estimators.local import Local
 from biasray.audit.figures import Figure, Target, truth
 from biasray.audit.games import GAMES
 from biasray.audit.probes import Order, at_random, by_embedding, by_lasso
-from biasray.audit.trust import agreement, half_width, own, refused, turned, unlike
+from biasray.audit.trust import Crowd, half_width
 from biasray.metrics.counts import Floats
 from biasray.random import rng
 
 Choice = Literal["chosen", "random", "in turn"]
-RESULTS = 3  # raised by hand when what is found changes
+RESULTS = 4  # raised by hand when what is found changes
 TRIES = 1000
-KIT = 80  # images, of which those to ask about in turn are chosen
+IN_TURN = 80  # images, of which those to ask about in turn are chosen
 PUBLIC, PRIVATE = "public images", "leaked images"  # baselines 1 and 2
 
 
@@ -67,7 +67,7 @@ def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
     left, asked = _part(pool, ~out_R), _part(pool, out_R)
     first_to_last = order(fit, left.answer_RN, left.truth_RT)
     if fit.choice == "in turn":
-        return in_turn(fit, pool, first_to_last[:KIT])
+        return in_turn(fit, pool, first_to_last[:IN_TURN])
     if chosen := fit.choice == "chosen":
         half_BT = half_widths(fit, left, budgets, orders(fit, left))
     else:
@@ -75,13 +75,12 @@ def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
     tables = []
     for (first, learnt), budget, half_T in zip(_learnt(fit, left, first_to_last, budgets), budgets, half_BT, strict=True):
         answer_RN, answer_MN = left.answer_RN[:, first], asked.answer_RN[:, first]
-        agreed = agreement(answer_RN, left.about["network"])
+        crowd = Crowd(answer_RN, left.about["network"])
         games = {name: play(answer_MN, answer_RN.mean(0), pool.target) for name, play in GAMES.items()} if chosen else {}
         for game, given_MN in {"": answer_MN, **games}.items():
             told_MT = np.reshape(learnt.predict(given_MN), (-1, len(pool.figures)))
-            strange_M = unlike(given_MN, answer_RN, left.about["network"])
-            no_M = refused(strange_M, turned(given_MN, answer_RN), own(given_MN, answer_RN), agreed)
-            tables.append(_rows(told_MT, asked, half_T, no_M).assign(budget=budget, game=game))
+            refused_M = crowd.likeness(given_MN).refused()
+            tables.append(_rows(told_MT, asked, half_T, refused_M).assign(budget=budget, game=game))
     way = {"method": fit.estimator, "choice": fit.choice, "draw": fit.draw}
     return pd.concat(tables, ignore_index=True).assign(**way)
 
@@ -90,15 +89,21 @@ def in_turn(fit: Fit, pool: Pool, asked: Order, most: int | None = None) -> pd.D
     """The bias of the references that were left out, as answers to these images come in, each image chosen by those before it.
 
     Of `most` of them, drawn at random, or of all. A row a reference, figure and number of answers (`budget`); `spread` is that
-    of `estimators.local`.
+    of `estimators.local`, and `refused` as in `left_out`.
     """
     out_R = (pool.about["network"] == fit.held).to_numpy()
     drawn = np.sort(rng("replayed", fit.held).permutation(np.flatnonzero(out_R))[:most])
     left, held = _part(pool, ~out_R), _part(pool, drawn)
-    value_MKT, spread_MKT = replayed(Local().fit(left.answer_RN[:, asked], left.truth_RT), held.answer_RN[:, asked])
-    nothing_T, never_M = np.full(len(pool.figures), np.nan), np.zeros(len(held.about), bool)
+    answer_RN, answer_MN = left.answer_RN[:, asked], held.answer_RN[:, asked]
+    value_MKT, spread_MKT, image_MK = replayed(Local().fit(answer_RN, left.truth_RT), answer_MN)
+    refused_MK = np.zeros(image_MK.shape, bool)
+    for (m, k), _ in np.ndenumerate(image_MK[:, FEWEST - 1 :]):
+        first = image_MK[m, : k + FEWEST]
+        crowd = Crowd(answer_RN[:, first], left.about["network"])
+        refused_MK[m, k + FEWEST - 1] = crowd.likeness(answer_MN[m : m + 1, first]).refused()[0]
+    nothing_T = np.full(len(pool.figures), np.nan)
     tables = [
-        _rows(value_MKT[:, k], held, nothing_T, never_M).assign(budget=k + 1, spread=spread_MKT[:, k].T.ravel())
+        _rows(value_MKT[:, k], held, nothing_T, refused_MK[:, k]).assign(budget=k + 1, spread=spread_MKT[:, k].T.ravel())
         for k in range(value_MKT.shape[1])
     ]
     return pd.concat(tables, ignore_index=True).assign(method=fit.estimator, choice="in turn", draw=0, game="")

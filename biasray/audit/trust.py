@@ -1,6 +1,7 @@
 """How far an estimate can be trusted. Axes: M model, R reference, N image that was asked about."""
 
 import math
+from typing import NamedTuple, final
 
 import numpy as np
 import pandas as pd
@@ -29,58 +30,55 @@ def half_width(off_R: Floats) -> float:
     return float(np.sort(np.abs(off_R))[place - 1]) if place <= len(off_R) else math.inf
 
 
-def unlike(answer_MN: Floats, answer_RN: Floats, architecture_R: pd.Series) -> Floats:
-    """(M,) how far a model's answers are from the nearest reference's, where 1 is as far as it is for any reference.
+class Likeness(NamedTuple):
+    """How models answer beside the references, each (M,)."""
 
-    A reference is compared with those of other architectures, as a model is that none of them is like; 0 where all are of one
-    architecture, which tells nothing. Distances are those of answers in standard deviations of the references.
+    far_M: Floats
+    """Distance from the nearest reference, where 1 is as far as any is from those of other architectures; 0 where all are of
+    one architecture, which tells nothing. Distances are those of answers in standard deviations of the references."""
+    along_M: Floats
+    """Correlation with the references' mean; near -1 labels are counted the other way round. 0 where all answers are alike."""
+    own_M: Floats
+    """Distance from the references' mean, where 1 is the least that is so of any reference. Near 0 are the usual answers,
+    which every model gives more or less and none exactly."""
+    agreement: float
+    """The least correlation of a reference with the mean of those of other architectures; tells nothing unless above 0."""
+
+    def refused(self) -> NDArray[np.bool_]:
+        """(M,) whether no interval is given."""
+        least = AGREES * self.agreement if self.agreement > 0 else TURNED
+        return (self.far_M > STRANGE) | (self.along_M < least) | (self.own_M < OWN)
+
+
+@final
+class Crowd:
+    """References, with whose answers those of other models are compared.
+
+    Each is itself compared with those of other architectures, as a model is that none of them is like.
     """
-    if architecture_R.nunique() < 2:
-        return np.zeros(len(answer_MN))
-    scaler = Standard(answer_RN)
-    own_RN, model_MN = scaler(answer_RN).numpy(), scaler(answer_MN).numpy()
-    far = 0.0
-    for name in architecture_R.unique():
-        mine_R = (architecture_R == name).to_numpy()
-        far = max(far, float(_nearest(own_RN[mine_R], own_RN[~mine_R]).max()))
-    return _nearest(model_MN, own_RN) / max(far, np.finfo(float).tiny)
+
+    def __init__(self, answer_RN: Floats, architecture_R: pd.Series) -> None:
+        self.scaler, self.mean_N = Standard(answer_RN), answer_RN.mean(0)
+        self.own_RN = self.scaler(answer_RN).numpy()
+        self.far, self.agreement = 0.0, 0.0
+        names = architecture_R.unique()
+        if len(names) > 1:
+            parts = [(architecture_R == name).to_numpy() for name in names]
+            self.far = max(float(_nearest(self.own_RN[mine_R], self.own_RN[~mine_R]).max()) for mine_R in parts)
+            self.agreement = min(float(_correlation(answer_RN[mine_R], answer_RN[~mine_R].mean(0)).min()) for mine_R in parts)
+
+    def likeness(self, answer_MN: Floats) -> Likeness:
+        model_MN, tiny = self.scaler(answer_MN).numpy(), np.finfo(float).tiny
+        far_M = _nearest(model_MN, self.own_RN) / max(self.far, tiny) if self.far else np.zeros(len(answer_MN))
+        length_M, least = np.linalg.norm(model_MN, axis=1), np.linalg.norm(self.own_RN, axis=1).min()
+        return Likeness(far_M, _correlation(answer_MN, self.mean_N), length_M / max(least, tiny), self.agreement)
 
 
 def _nearest(answer_MN: Floats, answer_RN: Floats) -> Floats:
     return np.asarray(NearestNeighbors(n_neighbors=1).fit(answer_RN).kneighbors(answer_MN)[0][:, 0])
 
 
-def turned(answer_MN: Floats, answer_RN: Floats) -> Floats:
-    """(M,) correlation of a model's answers with the references' mean; near -1 it counts its labels the other way round.
-
-    0 where all answers are alike.
-    """
-    own_MN, mean_N = answer_MN - answer_MN.mean(1, keepdims=True), answer_RN.mean(0) - answer_RN.mean()
-    length_M = np.linalg.norm(own_MN, axis=1) * np.linalg.norm(mean_N)
-    return np.asarray(np.divide(own_MN @ mean_N, length_M, out=np.zeros(len(own_MN)), where=length_M > 0))
-
-
-def agreement(answer_RN: Floats, architecture_R: pd.Series) -> float:
-    """The least correlation of a reference's answers with the mean of those of other architectures; 0 where all are of one."""
-    if architecture_R.nunique() < 2:
-        return 0.0
-    least = 1.0
-    for name in architecture_R.unique():
-        mine_R = (architecture_R == name).to_numpy()
-        least = min(least, float(turned(answer_RN[mine_R], answer_RN[~mine_R]).min()))
-    return least
-
-
-def own(answer_MN: Floats, answer_RN: Floats) -> Floats:
-    """(M,) how far a model's answers are from the references' mean, where 1 is the least that is so of any reference.
-
-    Near 0 are the usual answers, which every model gives more or less and none exactly.
-    """
-    scaler = Standard(answer_RN)
-    model_M, least_R = (scaler(given).double().norm(dim=1).numpy() for given in (answer_MN, answer_RN))
-    return np.asarray(model_M / max(float(least_R.min()), np.finfo(float).tiny))
-
-
-def refused(unlike_M: Floats, turned_M: Floats, own_M: Floats, agreed: float) -> NDArray[np.bool_]:
-    """(M,) whether no interval is given; `agreed` is the references' `agreement`, which tells nothing unless it is above 0."""
-    return (unlike_M > STRANGE) | (turned_M < (AGREES * agreed if agreed > 0 else TURNED)) | (own_M < OWN)
+def _correlation(answer_MN: Floats, other_N: Floats) -> Floats:
+    own_MN, other_N = answer_MN - answer_MN.mean(1, keepdims=True), other_N - other_N.mean()
+    length_M = np.linalg.norm(own_MN, axis=1) * np.linalg.norm(other_N)
+    return np.asarray(np.divide(own_MN @ other_N, length_M, out=np.zeros(len(own_MN)), where=length_M > 0))

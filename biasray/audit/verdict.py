@@ -9,7 +9,7 @@ from biasray.audit.adaptive import FEWEST, Policy
 from biasray.audit.asking import AGAIN, Asked
 from biasray.audit.embedding import Embedding
 from biasray.audit.kit import Kit
-from biasray.audit.trust import AGREES, OWN, STRANGE, TURNED, agreement, own, refused, turned, unlike
+from biasray.audit.trust import AGREES, OWN, STRANGE, TURNED, Crowd, Likeness
 from biasray.audit.turns import answers_so_far
 from biasray.metrics.counts import Floats
 
@@ -25,9 +25,7 @@ class Estimate(NamedTuple):
 class Verdict(NamedTuple):
     estimates: list[Estimate]
     answers: int  # that had a number
-    unlike: float  # distance from the nearest reference, where 1 is as far as any reference is from the others
-    turned: float  # correlation of its answers with the references' mean
-    own: float  # how far its answers are from the references' mean, where 1 is the least that is so of any reference
+    likeness: Likeness  # (1,)
     changed: list[str]  # probes to which it answered differently when asked again
     problems: list[str]  # of answers without a number
     places: tuple[Floats, Floats] | None  # (R, 2) of the references and (2,) of the black box, for the first figure
@@ -53,13 +51,11 @@ def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Ver
     else:
         told_T = np.reshape(learnt.predict(answer_1N), -1)
         half_T = np.array([kit.half(answers, figure.name) for figure in kit.pool.figures])
-    strange = float(unlike(answer_1N, answer_RN, kit.pool.about["network"])[0])
-    way, mine = float(turned(answer_1N, answer_RN)[0]), float(own(answer_1N, answer_RN)[0])
+    likeness = Crowd(answer_RN, kit.pool.about["network"]).likeness(answer_1N)
+    trusted = not likeness.refused()[0]
     value = {a.probe: a.value for a in asked if np.isfinite(a.value)}
     twice = [name for name in value if name + AGAIN in value]
     changed = [name for name in twice if not np.isclose(value[name + AGAIN], value[name], rtol=SAME)]
-    agreed = agreement(answer_RN, kit.pool.about["network"])
-    trusted = not refused(np.array([strange]), np.array([way]), np.array([mine]), agreed)[0]
     estimates = [
         Estimate(figure.name, float(told), float(half) if trusted else np.inf)
         for figure, told, half in zip(kit.pool.figures, told_T, half_T, strict=True)
@@ -67,7 +63,7 @@ def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Ver
     places = None
     if isinstance(learnt, Embedding):
         places = learnt.place_RTD_[:, 0].numpy(), learnt.placed(answer_1N)[0, 0].numpy()
-    caveats = _caveats(kit, strange, way, agreed, mine, changed, problems, len(asked))
+    caveats = _caveats(likeness, str(kit.about["target"]), changed, problems, len(asked))
     if trusted and not np.isfinite(half_T).all():
         least = int(kit.intervals["budget"].min())
         more = f"ask {least} or more" if answers < least and not policy else "the kit has too few references"
@@ -76,26 +72,18 @@ def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Ver
         caveats.append(
             f"The interval is no narrower than this after {len(asked)} questions; {policy.rule.within:g} was asked for."
         )
-    return Verdict(estimates, answers, strange, way, mine, changed, problems, places, caveats)
+    return Verdict(estimates, answers, likeness, changed, problems, places, caveats)
 
 
-def _caveats(
-    kit: Kit,
-    strange: float,
-    way: float,
-    agreed: float,
-    mine: float,
-    changed: Sequence[str],
-    problems: Sequence[str],
-    asked: int,
-) -> list[str]:
+def _caveats(likeness: Likeness, target: str, changed: Sequence[str], problems: Sequence[str], asked: int) -> list[str]:
+    (far,), (way,), (mine,), agreed = likeness
     found = []
     if way < TURNED:
-        why = ", as if it counted labels in the other order (see --flipped)" if kit.about["target"] == "gender" else ""
+        why = ", as if it counted labels in the other order (see --flipped)" if target == "gender" else ""
         found.append(f"It answers the other way round (correlation with the references {way:.2f}){why}: no interval is given.")
-    elif strange > STRANGE:
+    elif far > STRANGE:
         found.append(
-            f"It answers like no reference: it is {strange:.1f} times as far from them as any of them is from those of other "
+            f"It answers like no reference: it is {far:.1f} times as far from them as any of them is from those of other "
             "architectures. No interval is given, and the estimate rests on little."
         )
     elif way < AGREES * agreed:

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from biasray.audit.games import GAMES
-from biasray.audit.study import KIT
+from biasray.audit.study import IN_TURN
 from biasray.report import audit_plots
 from biasray.report.audit_page import UNITS
 from biasray.report.results import Row
@@ -43,7 +43,7 @@ def render(rows: Sequence[Row], estimates: pd.DataFrame, target: str, about: Map
         figures=[_figure(name, rows, estimates, UNITS[target]) for name in names],
         draws=max((r["seeds"] for r in drawn if r["method"] not in BASELINES), default=0),
         baseline=max((r["seeds"] for r in drawn if r["method"] in BASELINES), default=0),
-        kit=KIT,
+        kit=IN_TURN,
         about=about,
     )
 
@@ -86,7 +86,8 @@ def _turns(mine: Sequence[Row], name: str) -> list[list[str]]:
         if held:
             covered = f"{100 * held[0]:.0f} % (each {100 * min(held):.0f} to {100 * max(held):.0f})"
             trusted = [f"{found[HALF, name]['value']:.2f}", covered]
-        lines.append([f"{within:g}", f"{answers['value']:.0f}{ends}", spelt(off), *trusted])
+        refused = f"{100 * found[REFUSED, name]['value']:.0f} %"
+        lines.append([f"{within:g}", f"{answers['value']:.0f}{ends}", spelt(off), *trusted, refused])
     return lines
 
 

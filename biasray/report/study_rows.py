@@ -81,6 +81,7 @@ def stopped(data: str, in_turn: pd.DataFrame, widths: Sequence[float]) -> list[R
             drawn = rng("study", str(figure), str(within))
             out.append({**row, "metric": STOPPED, **_spread(mine["budget"], mine["cluster"], drawn)})
             out.append({**row, "metric": STOPPED_ERROR, **_spread(mine["off"].abs(), mine["cluster"], drawn)})
+            out.append({**row, "metric": REFUSED, **_spread(mine["refused"].astype(float), mine["cluster"], drawn)})
             if np.isfinite(mine["half"]).all():
                 out += _trusted(row, mine, drawn)
     return out

@@ -51,15 +51,28 @@ def test_a_model_that_is_told_worse_than_every_replay_still_ends_where_its_inter
 def test_what_is_asked_of_a_black_box_is_what_was_replayed_of_the_references() -> None:
     answer_RN, bias_RT, _, _ = references(images=20)
     learnt = Local().fit(answer_RN[5:], bias_RT[5:])
-    value_MKT, spread_MKT = replayed(learnt, answer_RN[:5])
+    value_MKT, spread_MKT, image_MK = replayed(learnt, answer_RN[:5])
     limit = float(np.median(spread_MKT))
     for m, stop in enumerate(stops(spread_MKT, limit)):
         policy, given_N, asked = Policy(learnt, Rule(limit, np.ones(1)), 20), np.full(20, np.nan), list[int]()
         while (image := policy.next(given_N, asked)) is not None:
             asked.append(image)
             given_N[image] = answer_RN[m, image]
-        assert len(asked) == stop
+        assert asked == image_MK[m, :stop].tolist()
         assert learnt.told(given_N).value_T == pytest.approx(value_MKT[m, stop - 1])
+
+
+def test_a_model_unlike_any_reference_gets_no_interval_in_turn_either() -> None:
+    answer_RN, bias_RT, architecture_R, _ = references(each=20, images=20, figures=1)
+    answer_RN[3] = -answer_RN[3]
+    about = pd.DataFrame({"id": [f"{k:03d}" for k in range(60)], "network": [f"net {a}" for a in architecture_R], "bias": "x"})
+    pool = Pool(answer_RN, bias_RT, [Figure("gender", "Male", "Female")], about)
+    tables = [in_turn(Fit(f"net {a}", "local", "in turn", 0), pool, np.arange(20)) for a in range(3)]
+    table = pd.concat(tables, ignore_index=True)
+    assert not table["refused"][table["budget"] < FEWEST].any()
+    ended = audited(table.assign(off=table["estimate"] - table["truth"]), 0.8).set_index("id")["refused"]
+    assert ended["003"]
+    assert ended.mean() < 0.2
 
 
 def test_an_image_without_an_answer_is_not_asked_about_again_and_the_budget_is_kept() -> None:
