@@ -216,8 +216,10 @@ def replay(config: Replay) -> Verdict:
 
 def result(found: Verdict) -> dict[str, Any]:
     estimates = [{**e._asdict(), "half": e.half if np.isfinite(e.half) else None} for e in found.estimates]
-    kept = {name: value for name, value in found._asdict().items() if name not in ("estimates", "places")}
-    return {"estimates": estimates, **kept}
+    (far,), (along,), (own,), agreement = found.likeness
+    likeness = {"far": float(far), "along": float(along), "own": float(own), "agreement": agreement}
+    kept = {name: value for name, value in found._asdict().items() if name not in ("estimates", "likeness", "places")}
+    return {"estimates": estimates, "likeness": likeness, **kept}
 
 
 def text(found: Verdict, given: Kit) -> str:

@@ -4,6 +4,7 @@ Axes: R reference, M reference that is left out, N image that can be asked about
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -67,7 +68,7 @@ def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
     left, asked = _part(pool, ~out_R), _part(pool, out_R)
     first_to_last = order(fit, left.answer_RN, left.truth_RT)
     if fit.choice == "in turn":
-        return in_turn(fit, pool, first_to_last[:IN_TURN])
+        return in_turn(fit, pool, first_to_last[:IN_TURN], judged=True)
     if chosen := fit.choice == "chosen":
         half_BT = half_widths(fit, left, budgets, orders(fit, left))
     else:
@@ -85,11 +86,11 @@ def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).assign(**way)
 
 
-def in_turn(fit: Fit, pool: Pool, asked: Order, most: int | None = None) -> pd.DataFrame:
+def in_turn(fit: Fit, pool: Pool, asked: Order, most: int | None = None, judged: bool = False) -> pd.DataFrame:
     """The bias of the references that were left out, as answers to these images come in, each image chosen by those before it.
 
     Of `most` of them, drawn at random, or of all. A row a reference, figure and number of answers (`budget`); `spread` is that
-    of `estimators.local`, and `refused` as in `left_out`.
+    of `estimators.local`; where it is to be judged, which takes longer, `refused` is as in `left_out`.
     """
     out_R = (pool.about["network"] == fit.held).to_numpy()
     drawn = np.sort(rng("replayed", fit.held).permutation(np.flatnonzero(out_R))[:most])
@@ -97,10 +98,10 @@ def in_turn(fit: Fit, pool: Pool, asked: Order, most: int | None = None) -> pd.D
     answer_RN, answer_MN = left.answer_RN[:, asked], held.answer_RN[:, asked]
     value_MKT, spread_MKT, image_MK = replayed(Local().fit(answer_RN, left.truth_RT), answer_MN)
     refused_MK = np.zeros(image_MK.shape, bool)
-    for (m, k), _ in np.ndenumerate(image_MK[:, FEWEST - 1 :]):
-        first = image_MK[m, : k + FEWEST]
+    for m, k in product(range(len(image_MK)), range(FEWEST, image_MK.shape[1] + 1)) if judged else ():
+        first = image_MK[m, :k]
         crowd = Crowd(answer_RN[:, first], left.about["network"])
-        refused_MK[m, k + FEWEST - 1] = crowd.likeness(answer_MN[m : m + 1, first]).refused()[0]
+        refused_MK[m, k - 1] = crowd.likeness(answer_MN[m : m + 1, first]).refused()[0]
     nothing_T = np.full(len(pool.figures), np.nan)
     tables = [
         _rows(value_MKT[:, k], held, nothing_T, refused_MK[:, k]).assign(budget=k + 1, spread=spread_MKT[:, k].T.ravel())

@@ -31,7 +31,7 @@ def half_width(off_R: Floats) -> float:
 
 
 class Likeness(NamedTuple):
-    """How models answer beside the references, each (M,)."""
+    """How models answer beside the references: of each of them, (M,), and of the references themselves."""
 
     far_M: Floats
     """Distance from the nearest reference, where 1 is as far as any is from those of other architectures; 0 where all are of
@@ -59,18 +59,18 @@ class Crowd:
 
     def __init__(self, answer_RN: Floats, architecture_R: pd.Series) -> None:
         self.scaler, self.mean_N = Standard(answer_RN), answer_RN.mean(0)
-        self.own_RN = self.scaler(answer_RN).numpy()
-        self.far, self.agreement = 0.0, 0.0
+        self.known_RN = self.scaler(answer_RN).numpy()
+        self.far, self.agreement = np.inf, 0.0
         names = architecture_R.unique()
         if len(names) > 1:
             parts = [(architecture_R == name).to_numpy() for name in names]
-            self.far = max(float(_nearest(self.own_RN[mine_R], self.own_RN[~mine_R]).max()) for mine_R in parts)
+            self.far = max(float(_nearest(self.known_RN[mine_R], self.known_RN[~mine_R]).max()) for mine_R in parts)
             self.agreement = min(float(_correlation(answer_RN[mine_R], answer_RN[~mine_R].mean(0)).min()) for mine_R in parts)
 
     def likeness(self, answer_MN: Floats) -> Likeness:
         model_MN, tiny = self.scaler(answer_MN).numpy(), np.finfo(float).tiny
-        far_M = _nearest(model_MN, self.own_RN) / max(self.far, tiny) if self.far else np.zeros(len(answer_MN))
-        length_M, least = np.linalg.norm(model_MN, axis=1), np.linalg.norm(self.own_RN, axis=1).min()
+        far_M = _nearest(model_MN, self.known_RN) / max(self.far, tiny)
+        length_M, least = np.linalg.norm(model_MN, axis=1), np.linalg.norm(self.known_RN, axis=1).min()
         return Likeness(far_M, _correlation(answer_MN, self.mean_N), length_M / max(least, tiny), self.agreement)
 
 

@@ -43,7 +43,7 @@ def render(rows: Sequence[Row], estimates: pd.DataFrame, target: str, about: Map
         figures=[_figure(name, rows, estimates, UNITS[target]) for name in names],
         draws=max((r["seeds"] for r in drawn if r["method"] not in BASELINES), default=0),
         baseline=max((r["seeds"] for r in drawn if r["method"] in BASELINES), default=0),
-        kit=IN_TURN,
+        in_turn=IN_TURN,
         about=about,
     )
 

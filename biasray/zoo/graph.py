@@ -26,12 +26,16 @@ class Graphed:
     """
 
     def __init__(self, step: Step, device: torch.device) -> None:
-        self.step, self.stream = step, torch.cuda.Stream(device)
+        self.step, self.device, self.stream = step, device, torch.cuda.Stream(device)
         self.calls: dict[tuple[torch.Size, ...], int] = {}
         self.graphs: dict[tuple[torch.Size, ...], _Graph] = {}
         self.pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, *given: Tensor) -> Tensor:
+        with torch.cuda.device(self.device):
+            return self._call(given)
+
+    def _call(self, given: tuple[Tensor, ...]) -> Tensor:
         shape = tuple(tensor.shape for tensor in given)
         self.calls[shape] = self.calls.get(shape, 0) + 1
         if self.calls[shape] <= AS_IT_IS:

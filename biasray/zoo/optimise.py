@@ -33,10 +33,11 @@ class Optimiser:
         return self.weight_MP.new_tensor(values)[:, None]
 
     def paces(self, epoch: int, epochs: int, steps: int) -> tuple[Tensor, Tensor]:
-        """Of each step of an epoch: (S, M, 1) learning rates, and (S, 2) how full Adam's two moments are after it."""
+        """Of each step of an epoch, on the CPU: (S, M, 1) learning rates, (S, 2) how full Adam's two moments are after it."""
         rates = [[recipe.rate(epoch + at / steps, epochs) for recipe in self.recipes] for at in range(steps)]
         full = [[1 - beta ** (epoch * steps + at + 1) for beta in BETAS] for at in range(steps)]
-        return self.weight_MP.new_tensor(rates)[:, :, None], self.weight_MP.new_tensor(full)
+        dtype = self.weight_MP.dtype
+        return torch.tensor(rates, dtype=dtype)[:, :, None], torch.tensor(full, dtype=dtype)
 
     def step(self, grad_MP: Tensor, rate_M1: Tensor, full_2: Tensor) -> None:
         """One step at its pace."""

@@ -89,7 +89,8 @@ class Batched(Apart):
 
     def conv(self, x: Tensor, weight_MOCKK: Tensor, bias_MO: Tensor | None, stride: int, padding: int) -> Tensor:
         k, channels = weight_MOCKK.shape[-1], weight_MOCKK.shape[1]
-        patch_NHWCKK = F.pad(_cast(x), [padding] * 4).permute(0, 2, 3, 1).unfold(1, k, stride).unfold(2, k, stride)
+        x = x if x.requires_grad else _cast(x)  # images; the gradient of other patches is added up in their own precision
+        patch_NHWCKK = F.pad(x, [padding] * 4).permute(0, 2, 3, 1).unfold(1, k, stride).unfold(2, k, stride)
         n, h, w = patch_NHWCKK.shape[:3]
         patch_MLF = _aligned(patch_NHWCKK.permute(0, 1, 2, 4, 5, 3)).view(self.members, n // self.members * h * w, -1)
         weight_MFO = weight_MOCKK.permute(0, 3, 4, 2, 1).reshape(self.members, -1, channels)

@@ -22,7 +22,7 @@ from biasray.zoo.train import memory_taken, train
 PLAN = "plan.json"
 SECONDS = 45.0  # of work in a shard
 EACH = 4  # shards a worker, at least
-STEPS, UNTIMED = 6, 3  # steps of a measurement; in the third of those that are not timed, a GPU's are captured
+STEPS, UNTIMED = 6, 3  # steps of a measurement; the third that is not timed is the one that a GPU captures
 ALONE: tuple[Packed, int] = ("single", 1)  # the only way for networks that cannot be fused
 PACKED: dict[str, tuple[Packed, ...]] = {"cpu": ("grouped", "batched"), "cuda": ("grouped", "batched", "looped")}
 WIDTHS = {"cpu": (8,), "cuda": (16, 64, 128, 256, 512)}  # of members together
@@ -33,7 +33,7 @@ class Speed(NamedTuple):
 
     packed: Packed
     width: int
-    seconds: float  # a member, without its test
+    seconds: float  # of a member's steps, without the start of epochs and its test
     memory: int  # bytes that a worker takes, of its own or of its GPU's; on a CPU no less than the way measured before
 
 
@@ -86,6 +86,7 @@ def timed(members: Sequence[Member], dataset: DataSet, device: torch.device, pac
         ticks.append(time.monotonic())
 
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     train(members, dataset, packed, device, tick, stop)
     a_step = (ticks[stop] - ticks[start]) / (stop - start)

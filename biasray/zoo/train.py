@@ -83,13 +83,21 @@ def train(
 
     update = Graphed(step, device) if device.type == "cuda" and stacked.graphable else step
     for epoch in range(first.epochs):
-        rows_MN, paces = order(members, epoch).to(device), optimiser.paces(epoch, first.epochs, steps)
+        if done == most:
+            break
         keys = [[key(seed, name, epoch * steps + at) for seed, name in zip(seeds, ids, strict=True)] for at in range(steps)]
-        each = zip(rows_MN.split(size, 1), torch.tensor(keys, device=device), *paces, strict=True)
+        drawn = order(members, epoch), torch.tensor(keys), *optimiser.paces(epoch, first.epochs, steps)
+        rows_MN, *rest = (
+            tensor.to(device) for tensor in drawn
+        )  # a GPU still has work while the host draws, but not after this
+        each = zip(rows_MN.split(size, 1), *rest, strict=True)
         for rows_MB, *pace in itertools.islice(each, most - done):
             loss_ME[:, epoch] += update(rows_MB, *pace) * rows_MB.shape[1] / n
             done += 1
             tick(done / (steps * first.epochs))
+    if only is not None and n % size:  # the smaller batch at the end of an epoch takes memory of its own
+        update(rows_MN[:, -(n % size) :], *pace)
+    del update  # and with it the memory of graphs
     finite_M = (loss_ME.isfinite().all(1) & weight_MP.isfinite().all(1)).cpu()
 
     @torch.no_grad()
@@ -105,7 +113,7 @@ def train(
 
 def memory_taken(device: torch.device) -> int:
     """Bytes of memory that this process took when it took most: of a GPU's, or else of its own."""
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else own_memory()
+    return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else own_memory()
 
 
 def _a_few(predict: Predict, outputs: int) -> Predict:

@@ -103,7 +103,7 @@ def noise(images: int) -> DataSet:
 
 
 def ours(members: int, packed: Packed, config: Config, precision: Precision, device: torch.device) -> float:
-    """Model-samples a second of a zoo's own training: colouring, loss and Adam included."""
+    """Model-samples a second of a zoo's own steps, colouring, loss and Adam included; not the start of an epoch."""
     images = config.batch * (config.steps + plan.UNTIMED)
     zoo = DigitZoo(members=members, images=images, batch=(config.batch,), epochs=(1,))
     dataset = noise(images)

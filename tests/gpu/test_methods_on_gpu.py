@@ -20,6 +20,6 @@ def test_every_method_ends_where_it_ends_on_the_cpu(name: str, network: str, tmp
 
 
 @pytest.mark.parametrize("name", methods.found())
-def test_every_method_learns_in_bf16(name: str, tmp_path: Path) -> None:
+def test_every_method_stays_finite_in_bf16(name: str, tmp_path: Path) -> None:
     state = run(Case(name, precision="bf16"), tmp_path, device=GPU).state
     assert all(value.isfinite().all() for value in state.values())

@@ -38,6 +38,12 @@ def test_members_are_the_cpus_in_float64(network: str, packed: Packed, optimiser
         assert a == pytest.approx(b, abs=1e-9)
 
 
+def test_a_member_alone_is_the_cpus_in_float64() -> None:
+    one = member(1, epochs=EPOCHS)
+    here, there = train([one], DIGITS, "single", GPU), train([one], DIGITS, "single", CPU)
+    torch.testing.assert_close(here.weight_MP, there.weight_MP, rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("packed", PACKED)
 def test_a_member_that_is_not_finite_harms_no_other(packed: Packed) -> None:
     members = [member(0, epochs=EPOCHS), member(1, lr=1e200, epochs=EPOCHS), member(2, epochs=EPOCHS)]
@@ -47,8 +53,9 @@ def test_a_member_that_is_not_finite_harms_no_other(packed: Packed) -> None:
 
 
 @pytest.mark.parametrize("packed", PACKED)
-def test_bf16_members_learn_as_the_cpus_do(packed: Packed) -> None:
-    here, there = together(packed, precision="bf16", lr=1e-3)
+@pytest.mark.parametrize("network", ["digit-cnn", "cnn"])
+def test_bf16_members_learn_as_the_cpus_do(network: str, packed: Packed) -> None:
+    here, there = together(packed, network=network, precision="bf16", lr=1e-3)
     torch.testing.assert_close(here.loss_ME, there.loss_ME, rtol=0.05, atol=0.05)
 
 

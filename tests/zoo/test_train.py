@@ -1,4 +1,4 @@
-"""A member comes out the same alone, in company, in either packing, and from plain torch."""
+"""A member comes out the same alone, in company, in every packing, and from plain torch."""
 
 import dataclasses
 
