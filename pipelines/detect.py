@@ -13,9 +13,9 @@ from biasray.experiment import Scale
 from biasray.networks.layout import Layout
 from biasray.report import detect_page, detect_rows
 from biasray.report.detect_rows import Found
-from biasray.weights import chain, detectors
+from biasray.weights import chain, detectors, embedding
 from biasray.weights.detectors import Front, Layers
-from biasray.weights.embedding import plane
+from biasray.weights.embedding import Plane
 from biasray.weights.neural import Neural
 from biasray.weights.study import Models, Parts, Reading, Split, by_accuracy, folds, grouped_by, levels
 from biasray.zoo import store
@@ -59,6 +59,8 @@ class Config:
     """Folder or URI of a zoo of another network with the same levels, for the adapted split."""
     model: str | None = None
     """A checkpoint of somebody's (.safetensors, .pt, .pth, .h5), to read its level with the best detector."""
+    plane: Plane = "t-SNE"
+    """How models are put in a plane for the report. UMAP is an extra: uv sync --extra umap."""
     seeds: int | None = None
     """Fits of each detector. Default: from the scale."""
     seed: int = 0
@@ -74,6 +76,7 @@ class Config:
 def main(config: Config) -> str:
     """Try detectors on a zoo; returns the folder of the results."""
     refuse_relative("--out", config.out)
+    embedding.check(config.plane)
     for option, place in (("--zoo", config.zoo), ("--adapt", config.adapt)):
         if place is not None:
             refuse_relative(option, place)
@@ -180,8 +183,8 @@ def conclude(
     curves = [f for f in every if f.split == config.split[0]] if config.curve else []
     found = {"about": told, "rows": detect_rows.rows(config.zoo, [*every, *oracles.values()]), "model": model}
     storage.write_json(storage.join(out, "results.json"), found)
-    group, place_M2 = grouped_by(models.index, config.group), plane(models.weight_MP, config.seed)
-    html = detect_page.render(whole, curves, oracles, models.index, place_M2, group, model, zoo, told)
+    group, place_M2 = grouped_by(models.index, config.group), embedding.plane(models.weight_MP, config.seed, config.plane)
+    html = detect_page.render(whole, curves, oracles, models.index, place_M2, config.plane, group, model, zoo, told)
     storage.write(storage.join(out, "report.html"), html.encode())
     print(detect_rows.text([*whole, *oracles.values()]))
     if model:

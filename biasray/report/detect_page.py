@@ -28,13 +28,14 @@ def render(
     oracles: Mapping[Split, Found],
     index: pd.DataFrame,
     place_M2: NDArray[np.float64] | None,
+    plane: str,
     group: str,
     model: Mapping[str, Any] | None,
     zoo: str,
     about: Mapping[str, Any],
 ) -> str:
-    """HTML of the figures of each split, with its oracle; `model` is what was read from a model of somebody's; `zoo` the
-    checksum of its manifest."""
+    """HTML of the figures of each split, with its oracle; `plane` is how models were put in it, `model` what was read from
+    a model of somebody's, `zoo` the checksum of its manifest."""
     index = index if "bias" in index else index.assign(bias=index["level"].astype(str))  # of models of others
     names = level_names(index)
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
@@ -46,6 +47,7 @@ def render(
         splits=[_split(split, every, oracles.get(split), names, group) for split in dict.fromkeys(f.split for f in every)],
         curve=Markup(detect_plots.curve(curves)) if curves else None,
         embedding=None if place_M2 is None else Markup(detect_plots.embedding(place_M2, index, names)),
+        plane=plane,
         accuracy=Markup(zoo_plots.levels(index, "accuracy", "accuracy, %", 100.0)) if "accuracy" in index else None,
         limits=limits(index),
         zoo=zoo,

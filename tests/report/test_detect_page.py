@@ -91,7 +91,7 @@ def test_the_page_shows_the_mark_the_controls_and_the_model(tmp_path: Path) -> N
     found, place_M2 = every(), np.random.default_rng(0).normal(size=(80, 2))
     curves = [f._replace(trained=n) for f in found for n in (40, 80, 300)]
     model = {"file": "x.safetensors", "sentence": "It reads 'high'.", "p": ["0.1"] * 4, "caveats": ["Chance is 25 %."]}
-    html = detect_page.render(found, curves, {"original": found[1]}, index, place_M2, "half", model, "checksum", ABOUT)
+    html = detect_page.render(found, curves, {"original": found[1]}, index, place_M2, "t-SNE", "half", model, "checksum", ABOUT)
     assert INITIALISATION in html
     assert "All members start from the same weights" in html
     page = tmp_path / "report.html"
