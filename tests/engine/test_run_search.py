@@ -112,7 +112,7 @@ run(Search(BASE, sys.argv[1], "group-average"), 4, Path(sys.argv[2]))
 def test_a_search_killed_half_way_ends_with_the_trials_of_an_undisturbed_one(way: str, tmp_path: Path) -> None:
     killed = subprocess.Popen([sys.executable, "-c", SCRIPT, way, str(tmp_path / "killed")], start_new_session=True)
     trials = tmp_path / "killed/trials"
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while not any(len(tried.scores) > 1 for tried in search.all_tried(str(trials))) and time.monotonic() < until:
         time.sleep(0.05)
     os.killpg(killed.pid, signal.SIGKILL)

@@ -153,7 +153,7 @@ class Server:
         ]
         command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1", *store]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while time.monotonic() < until:
             with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=10):  # the port opens long before
                 return

@@ -233,7 +233,7 @@ def test_a_comparison_killed_half_way_ends_with_the_rows_of_an_undisturbed_one(t
     words = "--data digits --agreement 0.9 --epochs 60 --batch 64 --threads 1 --methods erm lff --seeds 2 --tracking none"
     line = [sys.executable, "-m", "pipelines.debias", *words.split(), "--out", str(killed)]
     process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while not list(killed.glob("cells/*/done.json")) and time.monotonic() < until:
         time.sleep(0.05)
     process.kill()

@@ -55,7 +55,7 @@ def head() -> Iterator[str]:
         if "--block" in line:  # the last thing it says once all of it runs
             break
     assert process.poll() is None, told
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while "No available agent" in ray_job(f"http://127.0.0.1:{jobs}", "true").stderr and time.monotonic() < until:
         time.sleep(1)
     yield f"http://127.0.0.1:{jobs}"
