@@ -97,7 +97,7 @@ def _caveats(likeness: Likeness, target: str, changed: Sequence[str], problems: 
             "as if it knew the images, and hid what its model says. No interval is given."
         )
     if agreed <= 0:
-        found.append("So few answers do not show whether it is like the references: these differ as much among themselves.")
+        found.append("Its answers do not show whether it is like the references: these differ as much among themselves.")
     if changed:
         found.append(f"It changed its mind about {len(changed)} of the images that it was asked about twice.")
     if problems:

@@ -34,7 +34,7 @@ from tests.report.browser import look
 FACES = data.load("drawn-faces")
 YEARS = Reading(scale=20, shift=35)  # of this project's own regressors
 GENDER = "Male - Female"
-FEW = "So few answers do not show whether it is like the references: these differ as much among themselves."
+FEW = "Its answers do not show whether it is like the references: these differ as much among themselves."
 
 
 @pytest.fixture(scope="module")
