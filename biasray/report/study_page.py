@@ -98,7 +98,7 @@ def _games(mine: Sequence[Row], budgets: Sequence[int]) -> list[tuple[str, list[
     for game in ("", *GAMES):
         end = f", {game}" if game else ""
         pairs = [(ours.get((f"{ERROR}{end}", b)), ours.get((f"{REFUSED}{end}", b))) for b in budgets]
-        cells = ["" if off is None or no is None else f"{off:.2f} ({100 * no:.0f} %)" for off, no in pairs]
+        cells = ["" if off is None or no is None else f"{off:.2f} ({100 * no:.0f}\N{NO-BREAK SPACE}%)" for off, no in pairs]
         found.append((game or "as they are", cells))
     return found
 
