@@ -73,12 +73,12 @@ def at_stop(replays: Replays, limit: float) -> tuple[NDArray[np.int64], Floats, 
 def rule(within: float, replays: Replays) -> Rule:
     """The stop that asks least, of those after which half of every interval is `within` at most for 9 replays in 10.
 
-    Where there is none, that whose intervals are the narrowest. Stop and ratio are found on the same replays, which costs a
-    point of coverage where there are thirty, and nothing to be seen where there are hundreds.
+    Where there is none, no stop: all images are asked about. (Stopping where intervals are the narrowest would choose those
+    that are too narrow by chance.) Stop and ratio are found on the same replays, which costs a point of coverage where there
+    are thirty, and nothing to be seen where there are hundreds.
     """
     widest_MK = replays.spread_MKT.max(2)
     limits = [*np.unique(np.quantile(widest_MK[:, FEWEST - 1 :], np.linspace(1, 0, LIMITS)))[::-1], 0.0]
-    narrowest, least = Rule(0.0, np.full(replays.off_MKT.shape[2], np.inf), within), np.inf
     for limit in limits:
         _, off_MT, spread_MT = at_stop(replays, float(limit))
         ratio_T = np.array([half_width(ratio_M) for ratio_M in (off_MT / spread_MT).T])
@@ -86,9 +86,7 @@ def rule(within: float, replays: Replays) -> Rule:
         if reached <= within:
             # Above the widest spread of all no replay would end elsewhere.
             return Rule(float(max(limit, within / ratio_T.max()) if limit == limits[0] else limit), ratio_T, within)
-        if reached < least:
-            narrowest, least = Rule(float(limit), ratio_T, within), reached
-    return narrowest
+    return Rule(0.0, ratio_T, within)
 
 
 def from_table(table: pd.DataFrame) -> Replays:
