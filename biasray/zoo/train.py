@@ -87,9 +87,8 @@ def train(
             break
         keys = [[key(seed, name, epoch * steps + at) for seed, name in zip(seeds, ids, strict=True)] for at in range(steps)]
         drawn = order(members, epoch), torch.tensor(keys), *optimiser.paces(epoch, first.epochs, steps)
-        rows_MN, *rest = (
-            tensor.to(device) for tensor in drawn
-        )  # a GPU still has work while the host draws, but not after this
+        # While the host draws a GPU still has work; this waits for it.
+        rows_MN, *rest = (tensor.to(device) for tensor in drawn)
         each = zip(rows_MN.split(size, 1), *rest, strict=True)
         for rows_MB, *pace in itertools.islice(each, most - done):
             loss_ME[:, epoch] += update(rows_MB, *pace) * rows_MB.shape[1] / n
