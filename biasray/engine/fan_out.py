@@ -47,10 +47,13 @@ def fan_out(
     scratch: str,
     told: Callable[[Status], None],
     finished: Callable[[int], None],
+    total: float | None = None,
 ) -> dict[int, str]:
     """Do all jobs, each with these resources and torch threads; returns one sentence for each that failed, by number.
 
     `at_once` jobs at most, or as many as Ray finds room for. Ray's own files are kept in the folder `scratch` meanwhile.
+    `total` is what the jobs come to in the unit in which they tell how far they are; where it is not known, those that
+    have not begun are taken to be like those that have.
     """
     board = Board.options(resources=HEAD).remote()  # type: ignore[attr-defined]
     results = fit(
@@ -60,7 +63,7 @@ def fan_out(
         {"job": tune.grid_search(list(jobs))},
         TuneConfig(reuse_actors=True, max_concurrent_trials=at_once),
         scratch,
-        _Watch(len(jobs), board, told, finished),
+        _Watch(len(jobs), total, board, told, finished),
     )
     ray.kill(board)  # Tune keeps a reference to it
     return {r.config["job"]: said for r in results if (said := sentence(r))}
@@ -135,8 +138,10 @@ class Worker(tune.Trainable):
 class _Watch(Callback):
     """Tells, from Tune's own loop, how far the jobs are."""
 
-    def __init__(self, jobs: int, board: Any, told: Callable[[Status], None], finished: Callable[[int], None]) -> None:
-        self.jobs, self.board, self.told, self.finished = jobs, board, told, finished
+    def __init__(
+        self, jobs: int, total: float | None, board: Any, told: Callable[[Status], None], finished: Callable[[int], None]
+    ) -> None:
+        self.jobs, self.total, self.board, self.told, self.finished = jobs, total, board, told, finished
         self.ended, self.failed, self.looked = 0, 0, 0.0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -148,9 +153,8 @@ class _Watch(Callback):
             return
         self.looked = time.monotonic()
         seen: dict[int, Seen] = ray.get(self.board.read.remote())
-        # Jobs that have not told yet count as long as the mean of those that have.
         known = [s.total for s in seen.values()]
-        total = sum(known) / max(len(known), 1) * self.jobs
+        total = self.total or sum(known) / max(len(known), 1) * self.jobs
         done, images = sum(s.done for s in seen.values()), sum(s.images for s in seen.values())
         self.told(Status(self.jobs, self.ended, self.failed, done, total, images))
 

@@ -66,7 +66,7 @@ def make_zoo(
             each = _with_memory(each, storage.read_json(storage.join(out, plan.PLAN))["memory"])
             _refuse_too_little_memory(each)
             jobs = {shard.number: _Job(shard, out, shared, where) for shard in todo}
-            failed = fan_out(jobs, each, threads, None, scratch, told, finished)
+            failed = fan_out(jobs, each, threads, None, scratch, told, finished, sum(len(shard.members) for shard in todo))
         finally:
             storage.delete_folder(scratch)
         if failed:

@@ -13,6 +13,7 @@ import pytest
 import ray
 
 from biasray import storage
+from biasray.engine.cells import Status
 from biasray.engine.zoo import claim, make_zoo, members_of
 from biasray.experiment import Compute
 from biasray.zoo import plan, store
@@ -68,6 +69,15 @@ def test_it_holds_every_member_and_leaves_no_scratch(undisturbed: Path) -> None:
     assert sorted(zoo.index["id"]) == sorted(m.id for m in members())
     assert store.verify(str(undisturbed)) == []
     assert not (undisturbed / "ray").exists()
+
+
+def test_progress_is_of_all_members_from_the_start_though_shards_differ(undisturbed: Path, tmp_path: Path) -> None:
+    chosen, folder, told = members(), tmp_path / "uneven", list[Status]()
+    claim(str(folder), chosen, ABOUT)
+    about = {"device": "cpu", "threads": 1, "memory": 0}
+    plan.freeze(str(folder), chosen, [[plan.Speed("grouped", 12, plan.SECONDS / 12, 0)]], 1, about)  # shards of 12 and 4
+    assert make(folder, told=told.append) == {}
+    assert {status.total for status in told} == {16}
 
 
 def test_it_is_read_as_a_ray_data_set(undisturbed: Path) -> None:
