@@ -70,7 +70,7 @@ def prepare(config: Prepare) -> str:
     print(f"{config.out}: {budget} images, {len(pool.about):,} references, checksum {checksum}")
     for name, mine in intervals.groupby("figure", sort=False):
         plan = ", ".join(f"{half:.3f} after {answers}" for answers, half in zip(mine["budget"], mine["half"], strict=True))
-        print(f"{name}: 90 % of the estimates are within this many {UNITS[config.target]}: {plan} answers")
+        print(f"{name}: of each architecture 90 % of the estimates are within this many {UNITS[config.target]}: {plan} answers")
     print(described["away"])
     return checksum
 

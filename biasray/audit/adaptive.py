@@ -27,6 +27,7 @@ class Replays(NamedTuple):
 
     off_MKT: Floats  # the estimate minus the truth
     spread_MKT: Floats
+    architecture_M: pd.Series
 
 
 class Rule(NamedTuple):
@@ -81,7 +82,7 @@ def rule(within: float, replays: Replays) -> Rule:
     limits = [*np.unique(np.quantile(widest_MK[:, FEWEST - 1 :], np.linspace(1, 0, LIMITS)))[::-1], 0.0]
     for limit in limits:
         _, off_MT, spread_MT = at_stop(replays, float(limit))
-        ratio_T = np.array([half_width(ratio_M) for ratio_M in (off_MT / spread_MT).T])
+        ratio_T = np.array([half_width(ratio_M, replays.architecture_M) for ratio_M in (off_MT / spread_MT).T])
         reached = float(np.quantile((ratio_T * spread_MT).max(1), LEVEL))
         if reached <= within:
             # Above the widest spread of all no replay would end elsewhere.
@@ -90,19 +91,20 @@ def rule(within: float, replays: Replays) -> Rule:
 
 
 def from_table(table: pd.DataFrame) -> Replays:
-    """From a row a model (id), figure and number of answers (budget), with columns off and spread."""
+    """From a row a model (id), figure and number of answers (budget), with columns network, off and spread."""
     ids, figures, budgets = (table[name].unique() for name in ("id", "figure", "budget"))
+    architecture_M = table.drop_duplicates("id")["network"].reset_index(drop=True)
     wide = table.set_index(["id", "budget", "figure"]).loc[
         pd.MultiIndex.from_product([ids, sorted(budgets), figures]), ["off", "spread"]
     ]
     off_MKT, spread_MKT = wide.to_numpy(np.float64).T.reshape(2, len(ids), len(budgets), len(figures))
-    return Replays(off_MKT, spread_MKT)
+    return Replays(off_MKT, spread_MKT, architecture_M)
 
 
 def audited(table: pd.DataFrame, within: float) -> pd.DataFrame:
     """Audits of models whose bias is known, each by the rule that the replays of the other architectures give.
 
-    `table` as in `from_table`, with columns network, bias and refused; a row a model and figure: `budget` (answers), off, half,
+    `table` as in `from_table`, with columns bias and refused; a row a model and figure: `budget` (answers), off, half,
     refused.
     """
     found = []

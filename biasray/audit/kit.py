@@ -57,7 +57,8 @@ class Kit(NamedTuple):
 
     def policy(self, within: float, most: int) -> Policy:
         """What to ask next, and when to stop: as soon as half of every 90 % interval is `within` at most."""
-        replays = from_table(self.replays[self.replays["budget"] <= most])
+        mine = self.replays[self.replays["budget"] <= most]
+        replays = from_table(mine.merge(self.pool.about[["id", "network"]], on="id"))
         learnt = Local().fit(self.pool.answer_RN, self.pool.truth_RT)
         return Policy(learnt, rule(within, replays), most)
 

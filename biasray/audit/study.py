@@ -23,7 +23,7 @@ from biasray.metrics.counts import Floats
 from biasray.random import rng
 
 Choice = Literal["chosen", "random", "in turn"]
-RESULTS = 4  # raised by hand when what is found changes
+RESULTS = 5  # raised by hand when what is found changes
 TRIES = 1000
 IN_TURN = 80  # images, of which those to ask about in turn are chosen
 PUBLIC, PRIVATE = "public images", "leaked images"  # baselines 1 and 2
@@ -59,8 +59,8 @@ def order(fit: Fit, answer_RN: Floats, truth_RT: Floats) -> Order:
 def left_out(fit: Fit, pool: Pool, budgets: Sequence[int]) -> pd.DataFrame:
     """The bias of the references that were left out, with every budget: a row a reference, figure and budget.
 
-    With chosen images also `half`, half of an interval that is to hold the truth with 90 %: as wide as it takes for the
-    references that are left, each architecture of which is left out in turn, images being chosen anew. And more rows, in which
+    With chosen images also `half`, half of an interval that is to hold the truth with 90 %: as wide as it takes for each
+    architecture of the references that are left, when it is left out in turn, images being chosen anew. And more rows, in which
     the answers were tampered with: `game` says how. `refused` is where no interval would be given. Asked in turn, a row each
     number of answers (`in_turn`), to the images of a kit.
     """
@@ -132,16 +132,18 @@ def half_widths(fit: Fit, pool: Pool, budgets: Sequence[int], asked: Mapping[str
 
     `asked` has images in their order for each architecture that can be left out (`orders`).
     """
-    off = list[list[Floats]]()
+    off, architecture_R = list[list[Floats]](), list[pd.Series]()
     for network, images in asked.items():
         out_R = (pool.about["network"] == network).to_numpy()
         left, held = _part(pool, ~out_R), _part(pool, out_R)
         told = [learnt.predict(held.answer_RN[:, first]) for first, learnt in _learnt(fit, left, images, budgets)]
         off.append([np.reshape(told_MT, held.truth_RT.shape) - held.truth_RT for told_MT in told])
+        architecture_R.append(held.about["network"])
     if not off:
         return np.full((len(budgets), len(pool.figures)), np.inf)
     off_BRT = [np.concatenate([by_budget[k] for by_budget in off]) for k in range(len(budgets))]
-    return np.array([[half_width(off_R) for off_R in off_RT.T] for off_RT in off_BRT])
+    names = pd.concat(architecture_R, ignore_index=True)
+    return np.array([[half_width(off_R, names) for off_R in off_RT.T] for off_RT in off_BRT])
 
 
 def sampled(

@@ -21,13 +21,21 @@ AGREES = 0.75  # of the least correlation that any reference has with those of o
 TURNED = -0.5  # correlation with the references below which labels are counted the other way round
 
 
-def half_width(off_R: Floats) -> float:
-    """Half of an interval that holds the truth of a further model with 90 %, from the errors on models that were left out.
+def half_width(off_R: Floats, architecture_R: pd.Series) -> float:
+    """Half of an interval that is to hold the truth of a further model with 90 %, from the errors on models left out.
 
-    Split conformal prediction (Vovk et al. 2005): the (n + 1) 0.9-th smallest error. Infinite for fewer than nine.
+    As wide as each architecture's own errors need it: what is audited is of an architecture that no reference has, so an
+    interval that holds for all references together, but not for those of the noisiest architecture, may not hold for it.
+
+    Split conformal prediction (Vovk et al. 2005): of an architecture the (n + 1) 0.9-th smallest error. Infinite where one
+    has fewer than nine.
     """
-    place = math.ceil((len(off_R) + 1) * LEVEL)
-    return float(np.sort(np.abs(off_R))[place - 1]) if place <= len(off_R) else math.inf
+    return max(_conformal(np.abs(off_R[(architecture_R == name).to_numpy()])) for name in architecture_R.unique())
+
+
+def _conformal(error_R: Floats) -> float:
+    place = math.ceil((len(error_R) + 1) * LEVEL)
+    return float(np.sort(error_R)[place - 1]) if place <= len(error_R) else math.inf
 
 
 class Likeness(NamedTuple):

@@ -89,7 +89,10 @@ def stopped(data: str, in_turn: pd.DataFrame, widths: Sequence[float]) -> list[R
 
 def _widened(mine: pd.DataFrame) -> pd.DataFrame:
     """With half of the interval from the errors on the other architectures, each told without references of its own."""
-    half = {name: half_width(mine["off"][mine["network"] != name].to_numpy()) for name in mine["network"].unique()}
+    half = dict[str, float]()
+    for name in mine["network"].unique():
+        others = mine[mine["network"] != name]
+        half[name] = half_width(others["off"].to_numpy(), others["network"]) if len(others) else np.inf
     half_M = mine["network"].map(half)
     return mine.assign(half=half_M, held=(mine["off"] <= half_M).astype(float))
 

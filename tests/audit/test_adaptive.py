@@ -14,7 +14,8 @@ def replays(models: int, seed: int) -> Replays:
     """Errors that shrink as answers come in; the spread tells about how large they are, and by chance is too small at times."""
     drawn = np.random.default_rng(seed)
     size_MKT = drawn.uniform(0.2, 1, (models, 1, 2)) / np.sqrt(np.arange(1, 41))[:, None]
-    return Replays(drawn.normal(0, 2 * size_MKT), size_MKT * drawn.lognormal(0, 0.5, size_MKT.shape))
+    one = pd.Series(["a"] * models)
+    return Replays(drawn.normal(0, 2 * size_MKT), size_MKT * drawn.lognormal(0, 0.5, size_MKT.shape), one)
 
 
 def test_asking_ends_where_every_spread_is_small_enough_but_not_before_a_few_answers() -> None:

@@ -7,7 +7,7 @@ import pytest
 from biasray.audit.estimators import found
 from biasray.audit.figures import Figure
 from biasray.audit.games import GAMES
-from biasray.audit.study import PRIVATE, PUBLIC, Fit, Pool, left_out, sampled
+from biasray.audit.study import PRIVATE, PUBLIC, Fit, Pool, half_widths, left_out, orders, sampled
 from biasray.report.study_rows import COVERED, ERROR, HALF, REFUSED, STOPPED, WITHIN, rows, worth
 from tests.audit.references import references
 
@@ -41,6 +41,16 @@ def test_the_references_that_are_left_out_are_told_by_the_others_alone(name: str
     assert (again["estimate"] == table["estimate"])[mine].all()
     assert (again["half"] == table["half"]).all()
     assert (again["truth"] == 99).all()
+
+
+def test_an_interval_is_as_wide_as_it_takes_for_the_architecture_that_is_told_worst(pool: Pool) -> None:
+    noise_RT = np.where((pool.about["network"] == "net 1").to_numpy()[:, None], 1.0, 0.0)
+    noisy = pool._replace(truth_RT=pool.truth_RT + noise_RT * np.random.default_rng(0).normal(size=pool.truth_RT.shape))
+    fit = Fit("", "ridge", "chosen", 0)
+    asked = orders(fit, noisy)
+    alone = {name: half_widths(fit, noisy, BUDGETS, {name: images}) for name, images in asked.items()}
+    assert (half_widths(fit, noisy, BUDGETS, asked) == alone["net 1"]).all()
+    assert (alone["net 1"] > alone["net 0"]).all()
 
 
 def test_a_study_tells_how_far_off_each_way_is_and_how_often_its_intervals_hold(pool: Pool) -> None:

@@ -10,13 +10,22 @@ from tests.audit.references import references
 
 def test_an_interval_holds_a_further_error_as_often_as_it_says() -> None:
     drawn = np.random.default_rng(0)
-    held = [abs(drawn.normal()) <= half_width(drawn.normal(size=30)) for _ in range(3000)]
+    one = pd.Series(["a"] * 30)
+    held = [abs(drawn.normal()) <= half_width(drawn.normal(size=30), one) for _ in range(3000)]
     assert np.mean(held) == pytest.approx(28 / 31, abs=0.02)
 
 
+def test_an_interval_is_as_wide_as_the_noisiest_architecture_needs_it() -> None:
+    off_R, architecture_R = np.concatenate([np.arange(9.0), -10 * np.arange(9.0)]), pd.Series(["calm"] * 9 + ["noisy"] * 9)
+    assert half_width(off_R, architecture_R) == 80
+    assert half_width(off_R[:9], architecture_R[:9]) == 8
+
+
 def test_too_few_errors_give_no_interval() -> None:
-    assert half_width(np.ones(8)) == math.inf
-    assert half_width(np.arange(9.0)) == 8
+    nine = pd.Series(["a"] * 9)
+    assert half_width(np.ones(8), nine[:8]) == math.inf
+    assert half_width(np.arange(9.0), nine) == 8
+    assert half_width(np.arange(10.0), pd.Series(["a"] * 9 + ["b"])) == math.inf
 
 
 def test_a_model_that_answers_like_no_reference_is_found() -> None:
