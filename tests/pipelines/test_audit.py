@@ -34,7 +34,7 @@ from tests.report.browser import look
 FACES = data.load("drawn-faces")
 YEARS = Reading(scale=20, shift=35)  # of this project's own regressors
 GENDER = "Male - Female"
-FEW = "Its answers do not show whether it is like the references: these differ as much among themselves."
+DIFFER = "Its answers do not show whether it is like the references: these differ as much among themselves."
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_bias_of_a_model_is_read_from_its_answers_and_replayed_offline(
     config = audit.Run(kit=made, black_box=black_box, budget=14, repeats=2, reading=YEARS, seen=Seen(side=32), out=str(out))
     found = audit.audit(config)
     (estimate,) = found.estimates
-    assert (estimate.figure, found.answers, found.changed, found.caveats) == (GENDER, 12, [], [FEW])
+    assert (estimate.figure, found.answers, found.changed, found.caveats) == (GENDER, 12, [], [DIFFER])
     assert abs(estimate.value - truth) <= estimate.half < np.inf
     told = json.loads((out / "results.json").read_text())
     assert (told["answers"], told["estimates"][0]["value"]) == (12, estimate.value)
@@ -111,7 +111,7 @@ def test_asked_in_turn_an_audit_stops_goes_on_and_is_replayed(
     config = audit.Run(kit=made, black_box=black_box, within=1e-3, reading=YEARS, seen=Seen(side=32), out=str(out))
     every = audit.audit(config)
     assert every.answers == 12
-    assert every.caveats == [FEW, "The interval is no narrower than this after 12 questions; 0.001 was asked for."]
+    assert every.caveats == [DIFFER, "The interval is no narrower than this after 12 questions; 0.001 was asked for."]
     with pytest.raises(ValueError, match="its within differ"):
         audit.audit(replace(config, within=3.0))
     found = audit.audit(replace(config, within=3.0, out=str(tmp_path / "few")))
