@@ -66,7 +66,8 @@ def judge(kit: Kit, asked: Sequence[Asked], policy: Policy | None = None) -> Ver
     caveats = _caveats(likeness, str(kit.about["target"]), changed, problems, len(asked))
     if trusted and not np.isfinite(half_T).all():
         least = int(kit.intervals["budget"].min())
-        more = f"ask {least} or more" if answers < least and not policy else "the kit has fewer than nine references of an architecture"
+        few = "the kit has fewer than nine references of an architecture"
+        more = f"ask {least} or more" if answers < least and not policy else few
         caveats.append(f"No interval is known for {answers} answers: {more}.")
     elif trusted and policy and (half_T > policy.rule.within).any():
         caveats.append(
