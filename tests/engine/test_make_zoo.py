@@ -71,7 +71,7 @@ def test_it_holds_every_member_and_leaves_no_scratch(undisturbed: Path) -> None:
     assert not (undisturbed / "ray").exists()
 
 
-def test_progress_is_of_all_members_from_the_start_though_shards_differ(undisturbed: Path, tmp_path: Path) -> None:
+def test_progress_is_of_all_members_from_the_start_though_shards_differ(local_ray: None, tmp_path: Path) -> None:
     chosen, folder, told = members(), tmp_path / "uneven", list[Status]()
     claim(str(folder), chosen, ABOUT)
     about = {"device": "cpu", "threads": 1, "memory": 0}
