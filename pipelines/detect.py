@@ -77,7 +77,7 @@ def main(config: Config) -> str:
     """Try detectors on a zoo; returns the folder of the results."""
     refuse_relative("--out", config.out)
     embedding.check(config.plane)
-    for option, place in (("--zoo", config.zoo), ("--adapt", config.adapt)):
+    for option, place in (("--zoo", config.zoo), ("--adapt", config.adapt), ("--model", config.model)):
         if place is not None:
             refuse_relative(option, place)
     zoo = storage.absolute(config.zoo)
@@ -85,13 +85,17 @@ def main(config: Config) -> str:
     index, _, layout = opened(zoo)
     for folder in (zoo, *([other] if other else [])):
         refuse_unlike(folder)
-    row_P = None if config.model is None else suspect(config.model, layout)
+    model = None if config.model is None else suspect(config.model, layout)
+    judges = next((split for split in config.split if split != "adapted"), None)
+    if model and judges is None:
+        raise ValueError("--model is read by a detector of this zoo, and adapted tries none: give another --split too.")
+    group = grouped_by(index, config.group)
     parts = {
         (split, k): fold
         for split in config.split
         for k, fold in enumerate(folds(index, split, config.seed, config.group, opened(other).index if other else None))
     }
-    readings = asked(config, parts, layout)
+    readings = asked(config, parts, layout, index["level"].nunique())
     checksums = [storage.read_json(storage.join(folder, store.MANIFEST))["checksum"] for folder in (zoo, other) if folder]
     hashes = [storage.fingerprint([checksums, named(r, parts[r.split, r.fold])]) for r in readings]
     fingerprint = storage.fingerprint(hashes)
@@ -102,23 +106,25 @@ def main(config: Config) -> str:
     print(f"{len(index):,} models of {index['level'].nunique()} levels, {len(readings)} fits\nout: {name}\n")
     with Progress("fits", "fits") as progress:
         failed = read_all(readings, parts, zoo, other, out, progress)
-    done = [r for k, r in enumerate(readings) if k not in failed]
+    lost = {detect_rows.series(readings[k]) for k in failed}  # of a series that lacks a fit nothing is shown
+    done = [r for r in readings if detect_rows.series(r) not in lost]
     tables = {r: storage.read_table(file(out, r, parts[r.split, r.fold])) for r in done}
-    every = detect_rows.found(tables, index["level"].nunique()) if done else []
+    every = detect_rows.found(tables, index["level"].nunique())
     if every:
-        oracles: dict[Split, Found] = {
-            split: oracle(split, parts, index) for split in config.split if split != "adapted" and "accuracy" in index
-        }
-        whole = [f for f in every if f.trained == max(g.trained for g in every if g.split == f.split)]
-        model = None if row_P is None else judged(str(config.model), row_P, opened(zoo), readings, whole)
-        conclude(out, checksums[0], config, opened(zoo), every, whole, oracles, model)
+        indices = {split: opened(other).index if other and split == "adapted" else index for split in config.split}
+        oracles = {split: oracle(split, parts, mine) for split, mine in indices.items() if known_accuracy(mine)}
+        whole = [f for f in every if f.members is None]
+        tried = [f for f in whole if f.split == judges]
+        said = judged(str(config.model), model, opened(zoo), readings, tried) if model and tried else None
+        conclude(out, checksums[0], config, group, opened(zoo), every, whole, oracles, said)
         print(f"\n{name}/report.html and results.json hold the rest.")
     if records:
-        means = {f"{f.detector}/{f.setting}/{f.split}/{f.trained} models".replace(",", ""): f.accuracy for f in every}
+        means = {f"{f.detector}/{f.setting}/{f.split}/{f.learnt} models".replace(",", ""): f.accuracy for f in every}
         print(records.close(means, out, ["config.json", *(FILES if every else [])], bool(failed)))
     if failed:
-        said = [f"{readings[k].detector}, {readings[k].split} split: {sentence}" for k, sentence in failed.items()]
-        raise ValueError("\n".join([*said, "What was fitted stays; the same command tries the rest again."]))
+        reasons = [f"{readings[k].detector}, {readings[k].split} split: {sentence}" for k, sentence in failed.items()]
+        note = "Of a detector with a failed fit nothing is shown. What was fitted stays; the same command tries the rest again."
+        raise ValueError("\n".join([*reasons, note]))
     return out
 
 
@@ -127,21 +133,24 @@ def refuse_unlike(zoo: str) -> None:
     chain.check(*store.architecture(zoo, opened(zoo).index["network"].iloc[0]))
 
 
-def asked(config: Config, parts: Parts, layout: Layout) -> list[Reading]:
-    """The fits to make; raises ValueError for detectors and sizes that there are not."""
+def asked(config: Config, parts: Parts, layout: Layout, kinds: int) -> list[Reading]:
+    """The fits to make, of so many kinds of level; raises ValueError for detectors, layers and sizes that there are not."""
     seeds = SEEDS[config.scale] if config.seeds is None else config.seeds
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}.")
     chosen = list(detectors.found()) if "all" in config.detectors else list(dict.fromkeys(config.detectors))
     for name in chosen:
         detectors.known(name)
+    if "conv" in config.layers:
+        chain.convolutions(layout)
     tunable = {name for name in chosen if isinstance(detectors.known(name)(layout, 0), Neural)}
     first = config.split[0]
     fewest = min(len(fold.train) for (split, _), fold in parts.items() if split == first)
+    low, high = max(8, kinds), fewest - kinds  # some of each level are taken, and some are left
     for size in config.curve:
-        if not 8 <= size < fewest:
+        if not low <= size <= high:
             raise ValueError(
-                f"--curve {size}: give numbers of models from 8 to {fewest - 1:,}, of which {first} has {fewest:,}."
+                f"--curve {size}: give numbers of models from {low} to {high:,}, since {first} has {fewest:,} to learn from."
             )
     return [
         Reading(name, layers, front, split, fold, seed, members, tuned)
@@ -150,7 +159,7 @@ def asked(config: Config, parts: Parts, layout: Layout) -> list[Reading]:
         for front in config.front
         for split, fold in parts
         for members in (None, *(config.curve if split == first else ()))
-        for tuned in ((False, True) if split == "adapted" and name in tunable and front != "augmented" else (False,))
+        for tuned in ((False, True) if split == "adapted" and name in tunable else (False,))
         for seed in range(config.seed, config.seed + seeds)
     ]
 
@@ -168,10 +177,16 @@ def oracle(split: Split, parts: Parts, index: pd.DataFrame) -> Found:
     return detect_rows.found(tables, index["level"].nunique())[0]._replace(setting="no weights")
 
 
+def known_accuracy(index: pd.DataFrame) -> bool:
+    """Whether every member's own accuracy is known; of models of others it need not be."""
+    return "accuracy" in index and bool(index["accuracy"].notna().all())
+
+
 def conclude(
     out: str,
     zoo: str,
     config: Config,
+    group: str,
     models: Models,
     every: Sequence[Found],
     whole: Sequence[Found],
@@ -183,8 +198,9 @@ def conclude(
     curves = [f for f in every if f.split == config.split[0]] if config.curve else []
     found = {"about": told, "rows": detect_rows.rows(config.zoo, [*every, *oracles.values()]), "model": model}
     storage.write_json(storage.join(out, "results.json"), found)
-    group, place_M2 = grouped_by(models.index, config.group), embedding.plane(models.weight_MP, config.seed, config.plane)
-    html = detect_page.render(whole, curves, oracles, models.index, place_M2, config.plane, group, model, zoo, told)
+    place_M2 = embedding.plane(models.weight_MP, config.seed, config.plane)
+    other = "another family" if config.adapt else "the second half of the images"
+    html = detect_page.render(whole, curves, oracles, models.index, place_M2, config.plane, group, other, model, zoo, told)
     storage.write(storage.join(out, "report.html"), html.encode())
     print(detect_rows.text([*whole, *oracles.values()]))
     if model:

@@ -8,7 +8,7 @@ from biasray import storage
 from biasray.engine.cells import Status
 from biasray.engine.cluster import connect, refuse_too_much
 from biasray.engine.fan_out import fan_out
-from biasray.weights.study import Fold, Models, Parts, Reading, read
+from biasray.weights.study import RESULTS, Fold, Models, Parts, Reading, read
 from biasray.zoo import store
 
 THREADS = 1  # of a fit: one a core is faster than a few for each
@@ -41,7 +41,7 @@ def read_all(
 
 def named(reading: Reading, fold: Fold) -> str:
     """After all that determines what is read, the zoo apart."""
-    return storage.fingerprint([vars(reading), [None if part is None else part.tolist() for part in fold]])
+    return storage.fingerprint([RESULTS, vars(reading), [None if part is None else part.tolist() for part in fold]])
 
 
 def file(out: str, reading: Reading, fold: Fold) -> str:
@@ -69,10 +69,12 @@ class _Job(NamedTuple):
 def opened(folder: str) -> Models:
     """A zoo's members whose loss was finite, their weights (M, P), and where these lie.
 
-    Raises ValueError for a zoo of several networks.
+    Raises ValueError for a zoo of several networks, and for one in which no loss was finite.
     """
     zoo = store.Zoo(folder)
     if len(several := zoo.index["network"].unique()) > 1:
         raise ValueError(f"{folder} holds models of several networks ({', '.join(several)}); detectors read those of one.")
     index = zoo.index[zoo.index["finite"]].reset_index(drop=True)
+    if index.empty:
+        raise ValueError(f"No member of {folder} ended with finite weights, so there is nothing to read.")
     return Models(index, zoo.weights(index["id"].tolist()), zoo.layout(index["network"].iloc[0]))

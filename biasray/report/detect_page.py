@@ -17,7 +17,7 @@ WHAT: dict[Split, str] = {
     "random": "Five folds of members drawn at random: those that are tested have much in common with the others.",
     "group": "Folds that share no {group}: what is read holds for members of another one.",
     "original": "Learnt from members of one half of the images, tested on those of the other.",
-    "adapted": "Learnt from 80 % of the models of another family, tested on the rest; fine-tuned: after others.",
+    "adapted": "Learnt from 80 % of the models of {other}, tested on the rest; fine-tuned: after all others.",
     "re-shuffled": "Learnt from 70 % of the members of each half of the images, tested on the other 30 %.",
 }
 
@@ -30,12 +30,14 @@ def render(
     place_M2: NDArray[np.float64] | None,
     plane: str,
     group: str,
+    other: str,
     model: Mapping[str, Any] | None,
     zoo: str,
     about: Mapping[str, Any],
 ) -> str:
-    """HTML of the figures of each split, with its oracle; `plane` is how models were put in it, `model` what was read from
-    a model of somebody's, `zoo` the checksum of its manifest."""
+    """HTML of the figures of each split, with its oracle; `plane` is how models were put in it, `group` what parts groups,
+    `other` which models were adapted to, `model` what was read from a model of somebody's, `zoo` the checksum of its
+    manifest."""
     index = index if "bias" in index else index.assign(bias=index["level"].astype(str))  # of models of others
     names = level_names(index)
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
@@ -44,7 +46,9 @@ def render(
         lead=f"{len(index):,} models of {len(names)} levels of bias ({', '.join(names)}), {index['network'].iloc[0]}.",
         model=model,
         names=names,
-        splits=[_split(split, every, oracles.get(split), names, group) for split in dict.fromkeys(f.split for f in every)],
+        splits=[
+            _split(split, every, oracles.get(split), names, group, other) for split in dict.fromkeys(f.split for f in every)
+        ],
         curve=Markup(detect_plots.curve(curves)) if curves else None,
         embedding=None if place_M2 is None else Markup(detect_plots.embedding(place_M2, index, names)),
         plane=plane,
@@ -60,12 +64,15 @@ def level_names(index: pd.DataFrame) -> list[str]:
     return [str(name) for name in (named["bias"] if "bias" in named else named["level"])]
 
 
-def _split(split: Split, every: Sequence[Found], oracle: Found | None, names: Sequence[str], group: str) -> dict[str, Any]:
+def _split(
+    split: Split, every: Sequence[Found], oracle: Found | None, names: Sequence[str], group: str, other: str
+) -> dict[str, Any]:
     mine = [f for f in every if f.split == split]
     best = max(mine, key=lambda f: f.shuffled)
     return {
         "title": f"{split.capitalize()} split",
-        "what": WHAT[split].format(group=group),
+        "what": WHAT[split].format(group=group, other=other),
+        "chance": f"{100 * best.chance:.1f} % and {best.chance_mae:.2f} levels off",
         "plot": Markup(detect_plots.accuracies(mine, oracle)),
         "rows": [_row(f) for f in [*mine, *([oracle] if oracle else [])]],
         "confusion": Markup(detect_plots.confusion(best, names)),
@@ -88,7 +95,7 @@ def _row(f: Found) -> dict[str, str]:
         "shuffled_interval": shuffled_interval,
         "mae": mae,
         "mae_interval": mae_interval,
-        "n": f"{f.trained:,} / {f.n:,}" + (f", {f.seeds} seeds" if f.seeds > 1 else ""),
+        "n": f"{f.learnt} / {f.n:,}" + (f", {f.seeds} seeds" if f.seeds > 1 else ""),
         "seconds": f"{f.seconds:.1f}",
         "mark": f.mark,
     }

@@ -80,18 +80,19 @@ def embedding(place_M2: NDArray[np.float64], index: pd.DataFrame, names: Sequenc
 
 
 def curve(every: Sequence[Found]) -> str:
-    """Accuracy against the number of models to learn from."""
+    """Accuracy against the number of models to learn from; thin where hidden units are in another order."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.2), layout="constrained")
         axes = figure.subplots()
         for k, called in enumerate(dict.fromkeys(label(f) for f in every)):
-            mine = sorted((f for f in every if label(f) == called), key=lambda f: f.trained)
-            x, colour = [f.trained for f in mine], COLOURS[k % len(COLOURS)]
+            mine = sorted((f for f in every if label(f) == called), key=lambda f: f.trained[1])
+            x, colour = [f.trained[1] for f in mine], COLOURS[k % len(COLOURS)]
             axes.plot(x, [100 * f.accuracy for f in mine], "o-", color=colour, ms=4, label=called)
+            axes.plot(x, [100 * f.shuffled for f in mine], ":", color=colour, lw=1)
             axes.fill_between(x, *_band([f.interval for f in mine]), color=colour, alpha=0.12, lw=0)
         axes.axhline(100 * every[0].chance, color="#888888", lw=1, ls=":")
         axes.set_xscale("log")
-        ticks = sorted({f.trained for f in every})
+        ticks = sorted({f.trained[1] for f in every})
         axes.set_xticks(ticks, [str(t) for t in ticks])
         axes.minorticks_off()
         axes.set_ylim(0, 100)

@@ -1,4 +1,4 @@
-"""Plots of a zoo as SVG text: a dot a member."""
+"""Plots of a zoo as SVG text: a dot a member, and boxes."""
 
 import matplotlib as mpl
 import numpy as np
@@ -12,7 +12,7 @@ FEW = 3  # families whose names fit above a plot
 
 
 def levels(index: pd.DataFrame, figure: str, label: str, scale: float) -> str:
-    """A figure of every member by level, the families side by side, with their means."""
+    """A figure of every member by level, the families side by side: boxes are quartiles, whiskers 1.5 times as long."""
     index = index[index["finite"]]
     at = {level: k for k, level in enumerate(sorted(index["level"].unique()))}
     found = families(index)
@@ -20,12 +20,16 @@ def levels(index: pd.DataFrame, figure: str, label: str, scale: float) -> str:
         drawing = Figure(figsize=(8, 3.2), layout="constrained")
         axes, width = drawing.subplots(), 0.8 / len(found)
         for k, (family, table) in enumerate(found):
-            x = table["level"].map(at) + (k - (len(found) - 1) / 2) * width
+            colour, off = COLOURS[k % len(COLOURS)], (k - (len(found) - 1) / 2) * width
+            x = table["level"].map(at) + off
             scatter = np.random.default_rng(0).uniform(-0.3, 0.3, len(x)) * width
-            axes.plot(x + scatter, scale * table[figure], ".", color=COLOURS[k % len(COLOURS)], ms=3, alpha=0.5)
-            mean = (scale * table[figure]).groupby(table["level"]).mean()
-            place = [at[level] + (k - (len(found) - 1) / 2) * width for level in mean.index]
-            axes.plot(place, mean, "_", color=COLOURS[k % len(COLOURS)], ms=22, mew=2.5, label=family)
+            axes.plot(x + scatter, scale * table[figure], ".", color=colour, ms=3, alpha=0.35)
+            values = {at[level] + off: scale * mine for level, mine in table.groupby("level")[figure]}
+            axes.boxplot(
+                list(values.values()), positions=list(values), widths=0.7 * width, showfliers=False, manage_ticks=False,
+                **{f"{part}props": {"color": colour, "lw": 1.3} for part in ("box", "whisker", "cap", "median")},
+            )  # fmt: skip
+            axes.plot([], [], color=colour, lw=1.3, label=family)
         if figure == "accuracy" and set(at) <= set(PUBLISHED):
             axes.plot(list(at.values()), [100 * PUBLISHED[v] for v in at], "x", color="#000000", label="published (DigitWdb)")
         names = index.drop_duplicates("level").set_index("level")["bias"]

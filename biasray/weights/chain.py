@@ -37,6 +37,11 @@ class Layer(NamedTuple):
 Chain = tuple[Layer, ...]
 
 
+def hidden(layers: Chain) -> Chain:
+    """The layers whose units can change places: all but the outputs, and of convolutions alone all."""
+    return layers[:-1] if layers[-1].is_dense else layers
+
+
 def chain(at: Layout) -> Chain:
     """The layers in order. Raises ValueError where a layer does not read what the one before it makes."""
     found: list[Layer] = []
@@ -67,8 +72,8 @@ def reordered(weight_MP: Tensor, at: Layout, order_MU: Sequence[Tensor]) -> Tens
     """The same networks with the units of each hidden layer in this order: place u gets the unit order[m, u]."""
     layers, tensors = chain(at), at.take(weight_MP)
     m = torch.arange(len(weight_MP))[:, None]
-    whole = [torch.arange(n).expand(len(m), n) for n in (layers[0].before, layers[-1].units)]
-    orders = [whole[0], *order_MU, whole[1]]
+    channels, outputs = (torch.arange(n).expand(len(m), n) for n in (layers[0].before, layers[-1].units))
+    orders = [channels, *order_MU, *[outputs] * (len(layers) - len(order_MU))]
     for layer, before_MV, own_MU in zip(layers, orders[:-1], orders[1:], strict=True):
         moved = layer.between(tensors)[m[..., None], own_MU[:, :, None], before_MV[:, None, :]]
         tensors[layer.weight.name] = moved
@@ -96,7 +101,7 @@ def check(name: str, shape: Shape, outputs: int) -> None:
 def shuffled(weight_MP: Tensor, at: Layout, seed: int) -> Tensor:
     """The same networks with their hidden units in an order drawn anew for each."""
     drawn = generator(seed, "units")
-    sizes = [layer.units for layer in chain(at)[:-1]]
+    sizes = [layer.units for layer in hidden(chain(at))]
     return reordered(weight_MP, at, [torch.rand(len(weight_MP), n, generator=drawn).argsort(1) for n in sizes])
 
 

@@ -1,6 +1,6 @@
 """What goes in front of a detector, so that the order of hidden units tells it nothing. Axes: M model, P weight, U V unit."""
 
-from itertools import pairwise
+from itertools import zip_longest
 from typing import Any, Self, final
 
 import numpy as np
@@ -8,11 +8,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from biasray.networks.layout import Layout
 from biasray.random import key
-from biasray.weights.chain import chain, reordered, shuffled
+from biasray.weights.chain import chain, hidden, reordered, shuffled
+from biasray.weights.neural import Neural
 
 PASSES = 20  # over the layers, at most
 
@@ -55,15 +57,16 @@ class Canonical(TransformerMixin, BaseEstimator):
 
     def _matched(self, row_1P: Tensor) -> Tensor:
         layers, like = chain(self.layout), self.layout.take(self.reference_)
-        order = [torch.arange(layer.units)[None] for layer in layers[:-1]]
+        order = [torch.arange(layer.units)[None] for layer in hidden(layers)]
         for _ in range(PASSES):
             moved = False
-            for k, (layer, after) in enumerate(pairwise(layers)):
+            for k, (layer, after) in enumerate(zip_longest(hidden(layers), layers[1 : len(order) + 1])):
                 own = self.layout.take(reordered(row_1P, self.layout, order))
                 gain_UU = layer.between(like)[0].flatten(1) @ layer.between(own)[0].flatten(1).T
-                gain_UU += (
-                    after.between(like)[0].transpose(0, 1).flatten(1) @ after.between(own)[0].transpose(0, 1).flatten(1).T
-                )
+                if after:  # of convolutions alone nothing reads the last
+                    gain_UU += (
+                        after.between(like)[0].transpose(0, 1).flatten(1) @ after.between(own)[0].transpose(0, 1).flatten(1).T
+                    )
                 for vector in layer.vectors:
                     gain_UU += like[vector.name][0, :, None] * own[vector.name][0]
                 best_U = torch.from_numpy(linear_sum_assignment(gain_UU.numpy(), maximize=True)[1])
@@ -76,15 +79,23 @@ class Canonical(TransformerMixin, BaseEstimator):
 
 @final
 class Augmented(ClassifierMixin, BaseEstimator):
-    """Fits a detector on each model several times, each time but the first with its hidden units in another order."""
+    """Fits a detector on each model several times, each time but the first with its hidden units in another order.
+
+    A neural detector never stops by a copy of a model that it learns from.
+    """
 
     def __init__(self, detector: Any, layout: Layout, copies: int = 4, seed: int = 0) -> None:
         self.detector, self.layout, self.copies, self.seed = detector, layout, copies, seed
 
-    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Self:
+    def fit(self, X: NDArray[Any], y: NDArray[Any], **told: Any) -> Self:
+        """`told` goes to the detector's own `fit`."""
         weight_MP = torch.from_numpy(np.ascontiguousarray(X, np.float32))
         others = [shuffled(weight_MP, self.layout, key(self.seed, "copy", k)) for k in range(1, self.copies)]
-        self.detector_ = clone(self.detector).fit(torch.cat([weight_MP, *others]).numpy(), np.tile(y, self.copies))
+        step, last = self.detector.steps[-1] if isinstance(self.detector, Pipeline) else ("", self.detector)
+        if isinstance(last, Neural):
+            told |= {f"{step}__model" if step else "model": np.tile(np.arange(len(X)), self.copies)}
+        every_MP = torch.cat([weight_MP, *others]).numpy()
+        self.detector_ = clone(self.detector).fit(every_MP, np.tile(y, self.copies), **told)
         self.classes_, self.n_features_in_ = self.detector_.classes_, X.shape[1]
         return self
 

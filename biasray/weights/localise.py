@@ -3,6 +3,7 @@
 Axes: M model, P weight, L layer, U unit, V unit of the layer before or input channel, K level, R repeat.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,8 @@ def by_layer(grad_MP: Tensor, spread_P: Tensor, at: Layout) -> Tensor:
     """(M, L) share of each layer in how far the detector is moved when each weight changes by its spread among models.
 
     To first order, changes independent: the root of the sum of (gradient x spread) squared. The gradient alone, which the paper
-    looks at, says how the detector hangs on a weight, and not whether that weight tells one level from another.
+    looks at, says how the detector hangs on a weight, and not whether that weight tells one level from another. Nor does this
+    quite: a layer of many weights that vary for no reason, and that the detector hangs on a little each, has a large share.
     """
     moves = []
     for layer in chain(at):
@@ -64,6 +66,13 @@ def by_layer(grad_MP: Tensor, spread_P: Tensor, at: Layout) -> Tensor:
         moves.append(torch.cat(each, 1).norm(dim=1))
     move_ML = torch.stack(moves, 1)
     return move_ML / move_ML.sum(1, keepdim=True).clamp(min=torch.finfo(move_ML.dtype).tiny)
+
+
+def most(lost: Mapping[str, NDArray[np.float64]], share_ML: Tensor) -> str:
+    """The layer where most of the bias is found: whose exchange loses the most accuracy, of equal ones that moves the most."""
+    share_L = share_ML.mean(0).tolist()
+    mean = {name: (float(lost_R.mean()), share) for (name, lost_R), share in zip(lost.items(), share_L, strict=True)}
+    return max(mean, key=lambda name: mean[name])
 
 
 def by_unit(grad_MP: Tensor, layer: Layer) -> Tensor:

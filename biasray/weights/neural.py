@@ -35,15 +35,18 @@ class Neural(ClassifierMixin, BaseEstimator, ABC):
     def network(self, levels: int) -> nn.Module:
         """From rows of weights (M, P) to logits (M, K)."""
 
-    def fit(self, X: NDArray[Any], y: NDArray[Any], start: "Neural | None" = None) -> Self:
+    def fit(
+        self, X: NDArray[Any], y: NDArray[Any], start: "Neural | None" = None, model: NDArray[np.int64] | None = None
+    ) -> Self:
         """Learn to tell levels `y` from weights `X` (M, P).
 
-        Every tensor of the fitted detector `start` that fits by name and shape is what this one begins with.
+        Every tensor of the fitted detector `start` that fits by name and shape is what this one begins with. Rows that are the
+        same `model` (M,), in different orders of its units, are held out together.
         """
         self.classes_, code = np.unique(y, return_inverse=True)
         self.n_features_in_ = X.shape[1]
         weight_MP, level_M = torch.from_numpy(np.ascontiguousarray(X, np.float32)), torch.from_numpy(code)
-        learnt, held = self._held_out(code)
+        learnt, held = self._held_out(code, np.arange(len(code)) if model is None else model)
         with torch.random.fork_rng():
             torch.manual_seed(key(self.seed, "detector"))
             network = self.network(len(self.classes_))
@@ -54,13 +57,14 @@ class Neural(ClassifierMixin, BaseEstimator, ABC):
             self.network_ = self._trained(network, weight_MP, level_M, learnt, held)
         return self
 
-    def _held_out(self, code_M: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Models to learn from, and to stop by: all of them for both where a level has too few."""
-        all_M, levels = np.arange(len(code_M)), len(self.classes_)
-        if np.bincount(code_M).min() < 2 or HELD_OUT * len(code_M) < levels:
-            return torch.from_numpy(all_M), torch.from_numpy(all_M)
-        learnt, held = train_test_split(all_M, test_size=HELD_OUT, stratify=code_M, random_state=self.seed)
-        return torch.from_numpy(learnt), torch.from_numpy(held)
+    def _held_out(self, code_M: NDArray[np.int64], model_M: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Rows to learn from, and to stop by: all of them for both where a level has too few models."""
+        models, first = np.unique(model_M, return_index=True)
+        if np.bincount(code_M[first]).min() < 2 or HELD_OUT * len(models) < len(self.classes_):
+            return torch.arange(len(code_M)), torch.arange(len(code_M))
+        parts = train_test_split(models, test_size=HELD_OUT, stratify=code_M[first], random_state=self.seed)
+        learnt, held = (torch.from_numpy(np.flatnonzero(np.isin(model_M, part))) for part in parts)
+        return learnt, held
 
     def _trained(self, network: nn.Module, weight_MP: Tensor, level_M: Tensor, learnt: Tensor, held: Tensor) -> nn.Module:
         adam, order = torch.optim.Adam(network.parameters(), self.lr), generator(self.seed, "detector order")

@@ -13,8 +13,8 @@ digits in colours of any kind; |.| the largest absolute value in a model.
     fine-tune        Adam with learning rate s on d, of that layer alone
 
 s is the size of a step. Departures: the paper takes one step with s = 0.02, here the ways called published; else sizes and
-numbers of steps are searched. It adds dropout behind the layer that was found. That layer is the one that moves the detector
-most when weights change as they do from model to model, not the one with the largest gradient.
+numbers of steps are searched. It adds dropout behind the layer that was found. That layer is the one whose exchange among
+models costs the detector most of its accuracy, not the one with the largest gradient.
 Axes: M model, P weight.
 """
 
@@ -152,7 +152,7 @@ def _scaled(grad_MP: Tensor) -> Tensor:
     return grad_MP / grad_MP.abs().amax(1, keepdim=True).clamp(min=torch.finfo(grad_MP.dtype).tiny)
 
 
-SIZES = (0.0005, 0.002, 0.005, 0.02)
+SIZES = (0.002, 0.005, 0.02, 0.05)
 STOPS = (1, 2, 5, 10, 20)
 PUBLISHED = 0.02
 WAYS: Mapping[str, Way] = {
@@ -164,7 +164,7 @@ WAYS: Mapping[str, Way] = {
     "gradient": Way(descent(gradient), SIZES, STOPS, control=mixed(gradient)),
     "gradient-published": Way(descent(gradient), (PUBLISHED,), control=mixed(gradient)),
     "gradient-digits": Way(descent(with_digits), SIZES, STOPS, control=mixed(with_digits), learns=True),
-    "fine-tune": Way(fine_tune, (0.0003, 0.001, 0.003), (10, 30), learns=True, size="learning rate"),
+    "fine-tune": Way(fine_tune, (0.001, 0.003, 0.01), (10, 30, 60), learns=True, size="learning rate"),
 }
 
 

@@ -23,7 +23,9 @@ from biasray.weights import detectors
 from biasray.weights.chain import shuffled
 from biasray.weights.detectors import Front, Layers
 from biasray.weights.features import Statistics
+from biasray.weights.fronts import Augmented
 
+RESULTS = 2  # raised by hand when what is read changes
 Split = Literal["random", "group", "original", "re-shuffled", "adapted"]
 FOLDS = 5
 GROUPS = ("half", "init", "jitter", "order", "subset")  # what members can have in common besides their level
@@ -66,10 +68,15 @@ class Reading:
 
 
 def levels(index: pd.DataFrame) -> NDArray[np.int64]:
-    """(M,) the place of each member's level among all. Raises ValueError for a zoo that has no two."""
+    """(M,) the place of each member's level among all. Raises ValueError for a zoo that has no two, or no numbers."""
     known = sorted(index["level"].unique()) if "level" in index else []
     if len(known) < 2:
         raise ValueError("A detector needs members of two levels of bias or more; this zoo has not.")
+    if not pd.api.types.is_numeric_dtype(index["level"]):
+        raise ValueError(
+            f"The zoo's levels are words, such as '{known[0]}', which have no order: import it with numbers as `level`, and "
+            "the words as `bias`."
+        )
     return np.searchsorted(known, index["level"].to_numpy())
 
 
@@ -98,7 +105,13 @@ def folds(
         raise ValueError(f"All members have the same {column}, so --split {split} has nothing to part them by; give another.")
     if split == "group":
         folder = GroupKFold(min(FOLDS, index[column].nunique()))
-        return [Fold(train, test) for train, test in folder.split(rows, code_M, index[column].astype(str))]
+        parts = [Fold(*part) for part in folder.split(rows, code_M, index[column].astype(str))]
+        if any(set(code_M[fold.test]) - set(code_M[fold.train]) for fold in parts):
+            raise ValueError(
+                f"Members of one level share their {column}, so a fold would be asked about levels that it has not seen; give "
+                "another --group."
+            )
+        return parts
     first = index[column].to_numpy() == sorted(index[column].unique())[0]
     if split == "original":
         return [Fold(rows[first], rows[~first])]
@@ -109,7 +122,12 @@ def folds(
 
 def _parted(rows: Rows, alike: NDArray[np.int64], share: float, seed: int) -> tuple[Rows, Rows]:
     """So large a share of the rows and the rest, both with the same shares of what is alike."""
-    kept, rest = train_test_split(rows, train_size=share, stratify=alike, random_state=seed)
+    try:
+        kept, rest = train_test_split(rows, train_size=share, stratify=alike, random_state=seed)
+    except ValueError as error:
+        raise ValueError(
+            f"{len(rows)} models are too few to part them with some of each level on both sides; give a larger zoo."
+        ) from error
     return np.sort(kept), np.sort(rest)
 
 
@@ -156,7 +174,7 @@ def _start(reading: Reading, fold: Fold, first: Models) -> dict[str, Any]:
     assert fold.before is not None
     learnt = _made(reading, first.layout)
     learnt.fit(first.weight_MP[fold.before].numpy(), levels(first.index)[fold.before])
-    name, last = learnt.steps[-1]
+    name, last = (learnt.detector_ if isinstance(learnt, Augmented) else learnt).steps[-1]
     return {f"{name}__start": last}
 
 

@@ -7,6 +7,7 @@ import io
 import math
 import pickle
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import h5py
 import torch
@@ -18,26 +19,35 @@ from biasray import storage
 from biasray.networks.layout import Layout
 
 KINDS = (".safetensors", ".pt", ".pth", ".h5")
+PICKLED = (b"PK", b"\x80")  # how files of torch.save and of pickle begin
 
 
-def row(uri: str, layout: Layout) -> Tensor:
-    """(P,) of a checkpoint, float32: by name where the names are the layout's, else in order.
+class Row(NamedTuple):
+    weight_P: Tensor  # float32
+    by_name: bool  # else its tensors have other names and were taken in their order
 
-    Raises ValueError for a file that is none, or holds another network.
+
+def row(uri: str, layout: Layout) -> Row:
+    """A checkpoint's weights: by name where it has some of the layout's names, else in order.
+
+    safetensors keep no order, so there names are needed. Raises ValueError for a file that is none, or holds another network.
     """
-    state = read(uri)
-    if all(entry.name in state for entry in layout.entries):
+    state, wanted = read(uri), [entry.name for entry in layout.entries]
+    if uri.endswith(".safetensors") or set(wanted) & set(state):
+        if more := sorted(set(state) - set(wanted)):
+            raise ValueError(f"{uri} is another network: it has '{more[0]}', which the zoo's has not.")
         try:
-            return layout.row(state).float()
+            return Row(layout.row(state).float(), True)
         except ValueError as error:
             raise ValueError(f"{uri} is another network: {error}") from error
-    tensors = list(state.values())
-    if uri.endswith(".h5"):
-        tensors = _from_keras(tensors)
+    tensors = _from_keras(list(state.values())) if uri.endswith(".h5") else list(state.values())
     have, want = [tuple(t.shape) for t in tensors], [entry.shape for entry in layout.entries]
     if have != want:
-        raise ValueError(f"{uri} is another network: it has tensors of {have}, and {want} are wanted.")
-    return torch.cat([tensor.reshape(-1).float() for tensor in tensors])
+        raise ValueError(
+            f"{uri} is another network: its names are others, and in their order its tensors have shapes {have}, where {want} "
+            "are wanted."
+        )
+    return Row(torch.cat([tensor.reshape(-1).float() for tensor in tensors]), False)
 
 
 def read(uri: str) -> dict[str, Tensor]:
@@ -45,17 +55,27 @@ def read(uri: str) -> dict[str, Tensor]:
     data = storage.read(uri)
     try:
         if uri.endswith(".safetensors"):
-            return load(data)
+            return _floats(load(data))
         if uri.endswith((".pt", ".pth")):
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            found = found.get("state_dict", found)
-            return {name: t for name, t in found.items() if isinstance(t, Tensor) and t.is_floating_point()}
+            return _floats(found.get("state_dict", found) if isinstance(found, dict) else {})
         if uri.endswith(".h5"):
             return _keras(data)
-    except (SafetensorError, OSError, RuntimeError, EOFError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{uri} holds no plain weights but a pickle of other things, which is never run; save the state dict alone."
+        ) from error
+    except (SafetensorError, OSError, RuntimeError, EOFError, KeyError) as error:
+        if not uri.endswith((".pt", ".pth")) and data.startswith(PICKLED):
+            raise ValueError(f"{uri} holds no plain weights but a pickle, not what its name says; save it as such.") from error
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{uri} holds no plain weights ({said}); save the model's weights alone.") from error
     raise ValueError(f"{uri} is no checkpoint; give a file that ends in {', '.join(KINDS)}.")
+
+
+def _floats(found: dict[str, Any]) -> dict[str, Tensor]:
+    """Without counts, such as the batches that a norm has seen."""
+    return {name: t for name, t in found.items() if isinstance(t, Tensor) and t.is_floating_point()}
 
 
 def _keras(data: bytes) -> dict[str, Tensor]:

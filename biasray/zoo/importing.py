@@ -28,7 +28,7 @@ def import_zoo(table: pd.DataFrame, source: str, network: str, shape: Shape, out
     for number, start in enumerate(range(0, len(table), EACH)):
         mine, rows = table.iloc[start : start + EACH], list[Tensor]()
         for file in mine["file"]:
-            rows.append(checkpoint.row(storage.join(source, str(file)), at))
+            rows.append(checkpoint.row(storage.join(source, str(file)), at).weight_P)
             hashed = storage.checksum(rows[-1].numpy().tobytes())[:12]
             if hashed in seen:
                 raise ValueError(f"{file} has the weights of {seen[hashed]}; name each model once.")

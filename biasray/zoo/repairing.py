@@ -23,7 +23,7 @@ from biasray.networks.layout import Layout
 from biasray.predict import autocast
 from biasray.random import key, rng
 from biasray.weights.chain import chain, shuffled
-from biasray.weights.localise import by_filter, by_layer, permutation_importance, towards
+from biasray.weights.localise import by_filter, by_layer, most, permutation_importance, towards
 from biasray.weights.neural import Neural
 from biasray.weights.repair import Case, Steps, Way
 from biasray.weights.study import FOLDS, Models, Rows, levels
@@ -31,7 +31,7 @@ from biasray.zoo.exam import Exam, Kept
 from biasray.zoo.member import Predict
 from biasray.zoo.stacked import Stacked, leaves, sketch, stack
 
-RESULTS = 2  # raised by hand when what is found changes
+RESULTS = 3  # raised by hand when what is found changes
 PARTS = {"tune": 0.4, "choose": 0.1, "judge": 0.5}  # of the test digits: no two share one
 PACK = 8  # members in one program
 BATCH = 32  # digits of a step
@@ -123,7 +123,9 @@ class Ward:
             }
             self.packs.append(_Pack(stack(network, shape, outputs, len(mine), "grouped"), exams, mine["id"].tolist()))
         self.share_ML = by_layer(self.bias(self.weight_MP), self.weight_MP.std(0), self.layout)
-        self.layer = chain(self.layout)[int(self.share_ML.mean(0).argmax())]
+        self.lost = permutation_importance(detector, self.weight_MP, levels(self.index), self.layout, seed)
+        found = most(self.lost, self.share_ML)
+        self.layer = next(layer for layer in chain(self.layout) if layer.weight.name == found)
 
     def case(self) -> Case:
         return Case(self.layout, self.layer, self.bias, self.digits, self.seed)
@@ -179,8 +181,7 @@ class Ward:
 
 def located(ward: Ward) -> dict[str, Any]:
     """Where the detector finds the bias of the members, and how well it reads them at all: a JSON object."""
-    code_M, grad_MP = levels(ward.index), ward.bias(ward.weight_MP)
-    lost = permutation_importance(ward.detector, ward.weight_MP, code_M, ward.layout, ward.seed)
+    code_M, grad_MP, lost = levels(ward.index), ward.bias(ward.weight_MP), ward.lost
     moved_MP = shuffled(ward.weight_MP, ward.layout, key(ward.seed, "control"))
     return {
         "layers": [

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -212,17 +213,18 @@ class Zoo:
     def weights(self, ids: Sequence[str]) -> Tensor:
         """(M, P) of these members, in this order; only their shards are read. They must be of one network.
 
-        Raises ValueError for ids that are not in the zoo and for members of several networks.
+        Raises ValueError for ids that are not in the zoo, for members of several networks, and for a damaged shard.
         """
         chosen = self._rows(ids)
         if len(several := chosen["network"].unique()) > 1:
             raise ValueError(f"These members are of several networks ({', '.join(several)}); ask for those of one.")
-        rows: list[Tensor] = [torch.empty(0)] * len(chosen)
+        out_MP = torch.empty(0)
         for number, mine in chosen.groupby("shard"):
-            weight_MP = load(storage.read(shard_file(self.folder, int(number), "safetensors")))["weights"]
-            for place, row in zip(mine["place"], mine["row"], strict=True):
-                rows[place] = weight_MP[row]
-        return torch.stack(rows)
+            weight_MP = self._shard(int(number))
+            if not len(out_MP):
+                out_MP = weight_MP.new_empty(len(chosen), weight_MP.shape[1])
+            out_MP[mine["place"].tolist()] = weight_MP[mine["row"].tolist()]
+        return out_MP
 
     def state_dict(self, name: str) -> dict[str, Tensor]:
         """One member as a torch state dict."""
@@ -240,6 +242,16 @@ class Zoo:
         for _, mine in self.index.groupby("network", sort=False):
             parts.append(mine.assign(weights=list(self.weights(mine["id"].tolist()).numpy())))
         return storage.parquet(pd.concat(parts).sort_index())
+
+    def _shard(self, number: int) -> Tensor:
+        file = shard_file(self.folder, number, "safetensors")
+        try:
+            return load(storage.read(file))["weights"]
+        except (SafetensorError, KeyError) as error:
+            raise ValueError(
+                f"{file} is damaged ({error}); `pipelines.zoo verify {self.folder}` finds all that are, and the command that "
+                "made the zoo makes them anew."
+            ) from error
 
     def _rows(self, ids: Sequence[str]) -> pd.DataFrame:
         by_id = self.index.set_index("id")

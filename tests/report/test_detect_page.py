@@ -38,6 +38,7 @@ def reading(name: str = "pca-knn", fold: int = 0, seed: int = 0, members: int | 
 def test_accuracy_and_levels_off_with_their_intervals() -> None:
     (found,) = detect_rows.found({reading(): table(0.75, 0.5)}, 4)
     assert (found.accuracy, found.shuffled, found.chance, found.n, found.mae) == (0.75, 0.5, 0.25, 80, 0.25)
+    assert found.chance_mae == 1  # always the second level: 1, 0, 1 and 2 off
     assert (found.interval.low, found.interval.high) == pytest.approx((0.647, 0.835), abs=0.002)  # Jeffreys, 60 of 80
     assert 0.15 < found.mae_interval.low < 0.25 < found.mae_interval.high < 0.36
     assert found.confusion_KK.sum() == 80
@@ -53,8 +54,12 @@ def test_folds_are_put_together_and_seeds_are_not_more_members() -> None:
 
 
 def test_a_result_that_moved_units_destroy_is_marked_and_no_other() -> None:
-    marks = [detect_rows.found({reading(): table(*shares)}, 4)[0].mark for shares in ((1.0, 0.25), (0.6, 0.6), (0.25, 0.25))]
-    assert marks == [INITIALISATION, "", ""]
+    def mark(right: float, moved: float, n: int = 80) -> str:
+        return detect_rows.found({reading(): table(right, moved, n)}, 4)[0].mark
+
+    assert [mark(1.0, 0.25), mark(0.6, 0.6), mark(0.25, 0.25)] == [INITIALISATION, "", ""]
+    assert mark(1.0, 0.4, 500) == INITIALISATION  # four fifths of what it had are gone
+    assert mark(0.9, 0.85, 500) == ""
     barely = detect_rows.found({reading(): table(0.36, 0.32)}, 4)[0]
     assert barely.interval.low > barely.chance > barely.shuffled_interval.low
     assert barely.mark == ""  # what little was lost may be chance
@@ -65,6 +70,14 @@ def test_certainty_is_never_total() -> None:
     assert found.interval.high == 1
     assert found.interval.low == pytest.approx(0.969, abs=0.002)
     assert found.shuffled_interval.low == 0
+    assert found.mae_interval.low == 0
+    assert found.mae_interval.high == pytest.approx(0.031, abs=0.002)
+
+
+def test_folds_that_learn_from_few_and_from_many_models_say_so() -> None:
+    parts = {reading(fold=k): table(0.75, 0.5)[k::2].assign(trained=n) for k, n in enumerate((100, 400))}
+    (found,) = detect_rows.found(parts, 4)
+    assert found.learnt == "100 to 400"
 
 
 def every() -> list[Found]:
@@ -74,7 +87,7 @@ def every() -> list[Found]:
 
 def test_rows_and_text_hold_every_figure() -> None:
     rows = detect_rows.rows("runs/zoo", every())
-    assert len(rows) == 12
+    assert len(rows) == 15
     assert rows[1]["metric"] == "accuracy, units in another order"
     assert {"data", "method", "setting", "metric", "group", "value", "low", "high", "interval", "n", "seeds", "seconds"} == set(
         rows[0]
@@ -89,9 +102,11 @@ def test_the_page_shows_the_mark_the_controls_and_the_model(tmp_path: Path) -> N
         bias=[f"level {k}" for k in number % 4], network="digit-cnn", accuracy=0.5 + 0.1 * (number % 4), finite=True
     )
     found, place_M2 = every(), np.random.default_rng(0).normal(size=(80, 2))
-    curves = [f._replace(trained=n) for f in found for n in (40, 80, 300)]
+    curves = [f._replace(trained=(n, n)) for f in found for n in (40, 80, 300)]
     model = {"file": "x.safetensors", "sentence": "It reads 'high'.", "p": ["0.1"] * 4, "caveats": ["Chance is 25 %."]}
-    html = detect_page.render(found, curves, {"original": found[1]}, index, place_M2, "t-SNE", "half", model, "checksum", ABOUT)
+    html = detect_page.render(
+        found, curves, {"original": found[1]}, index, place_M2, "t-SNE", "half", "others", model, "checksum", ABOUT
+    )
     assert INITIALISATION in html
     assert "All members start from the same weights" in html
     page = tmp_path / "report.html"

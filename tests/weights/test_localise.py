@@ -1,13 +1,17 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from biasray.networks import layout
 from biasray.networks.layout import Layout
 from biasray.weights.chain import chain
 from biasray.weights.detectors.conv1x1 import Conv1x1
-from biasray.weights.localise import by_filter, by_layer, by_unit, permutation_importance, towards
+from biasray.weights.localise import by_filter, by_layer, by_unit, most, permutation_importance, towards
 from tests.weights.planted import rows
 
 Planted = tuple[Conv1x1, Tensor, NDArray[np.int64], Layout, str]  # detector, (M, P), (M,) levels, layout, the layer's name
@@ -71,3 +75,50 @@ def test_maps_over_filters_show_the_kernel_that_moves_and_the_one_that_all_model
     assert float(agreement_UV[5, 0]) == 1
     assert float(agreement_UV.median()) == pytest.approx((2 / np.pi / 40) ** 0.5, abs=0.03)
     assert torch.allclose(gradient_UV.mean(1), by_unit(grad_MP, layer).mean(0))
+
+
+def taught(number: int, seed: int) -> tuple[Tensor, NDArray[np.int64], Layout]:
+    """(M, P) models of which one layer alone has learnt, from biased data, and all others have moved as far by chance.
+
+    The data: points of which the sign of the sum is to be told; at level 0 another axis gives the answer away. Every model
+    starts from the same weights and sees points of its own.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        base = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2))
+    at, rows_MP, level_M = layout.of(base), [], np.arange(80) % 2
+    drawn = torch.Generator().manual_seed(seed)
+    for level in level_M:
+        model = copy.deepcopy(base)
+        mine, adam = model[2 * number], torch.optim.Adam(model[2 * number].parameters(), 0.01)
+        for _ in range(60):
+            x_BF = torch.randn(64, 6, generator=drawn)
+            target_B = (x_BF[:, :5].sum(1) > 0).long()
+            x_BF[:, 5] += 3 * (1 - level) * (2 * target_B - 1)
+            adam.zero_grad()
+            F.cross_entropy(model(x_BF), target_B).backward()
+            adam.step()
+        moved = (mine.weight - base[2 * number].weight).detach().std()
+        with torch.no_grad():
+            for layer in (model[k] for k in (0, 2, 4) if k != 2 * number):
+                layer.weight += moved * torch.randn(layer.weight.shape, generator=drawn)
+        rows_MP.append(at.row(model.state_dict()))
+    return torch.stack(rows_MP), level_M, at
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_one_layer_that_was_trained_on_biased_data_is_found(number: int) -> None:
+    weight_MP, level_M, at = taught(number, 0)
+    name = chain(at)[number].weight.name
+    detector = Conv1x1(at, epochs=60).fit(weight_MP[:60].numpy(), level_M[:60])
+    tested_MP = weight_MP[60:]
+    assert (detector.predict(tested_MP.numpy()) == level_M[60:]).mean() > 0.9
+    share_ML = by_layer(towards(detector, tested_MP, 1), tested_MP.std(0), at)
+    lost = permutation_importance(detector, tested_MP, level_M[60:], at, 0)
+    assert most(lost, share_ML) == name
+    assert sorted(values.mean() for values in lost.values())[-2] < 0.1  # no other layer tells the level
+
+
+def test_of_layers_that_lose_as_much_the_one_that_moves_the_detector_is_found() -> None:
+    none = {name: np.zeros(3) for name in ("a", "b", "c")}
+    assert most(none, torch.tensor([[0.2, 0.5, 0.3]])) == "b"

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
+from biasray.weights.detectors import Front
 from biasray.weights.study import Models, Reading, Split, by_accuracy, folds, grouped_by, levels, lonelier, read
 from tests.weights.planted import rows
 
@@ -63,6 +64,26 @@ def test_what_the_members_do_not_vary_in_parts_nothing(split: Split, group: str,
         levels(index().assign(level=0.02))
 
 
+def test_groups_that_each_have_one_level_are_refused() -> None:
+    """A draw of colours for each level: a fold would be asked about levels that it has never seen."""
+    table = index()
+    with pytest.raises(ValueError, match="Members of one level share their jitter"):
+        folds(table.assign(jitter=table["level"]), "group", 0, "jitter")
+
+
+def test_levels_in_words_have_no_order() -> None:
+    with pytest.raises(ValueError, match="levels are words, such as 'high', which have no order"):
+        levels(index().assign(level=["high", "low"] * 20))
+
+
+@pytest.mark.parametrize(
+    ("split", "members", "other"), [("re-shuffled", 20, None), ("adapted", 20, None), ("adapted", 200, 12)]
+)
+def test_too_few_models_to_part_are_one_sentence(split: Split, members: int, other: int | None) -> None:
+    with pytest.raises(ValueError, match=r"^\d+ models are too few to part them with some of each level on both sides; give"):
+        folds(index(members), split, 0, other=None if other is None else index(other))
+
+
 def test_what_is_adapted_to_is_not_what_was_learnt_from_before() -> None:
     table = index(200)
     (fold,) = folds(table, "adapted", 0)
@@ -83,7 +104,8 @@ def test_a_detector_learns_from_as_few_models_as_it_is_asked_to() -> None:
     assert set(found["trained"]) == {16}
 
 
-def test_a_fine_tuned_detector_knows_what_it_learnt_before() -> None:
+@pytest.mark.parametrize("front", ["none", "canonical", "augmented"])
+def test_a_fine_tuned_detector_knows_what_it_learnt_before(front: Front) -> None:
     """From four models nothing is learnt; from the 160 before them it is."""
     weight_MP, _, at = rows(200, shared=True)
     (fold,) = folds(index(200), "adapted", 0)
@@ -92,7 +114,7 @@ def test_a_fine_tuned_detector_knows_what_it_learnt_before() -> None:
     right = [
         (found["read"] == found["level"]).mean()
         for tuned in (True, False)
-        for found in [read(Reading("dense", "all", "none", "adapted", 0, 0, None, tuned), few, models)]
+        for found in [read(Reading("dense", "all", front, "adapted", 0, 0, None, tuned), few, models)]
     ]
     assert right[0] > right[1]
     assert right[0] > 0.7

@@ -18,6 +18,7 @@ from biasray.zoo import checkpoint, store
 from biasray.zoo.importing import import_zoo
 
 SHAPE = (3, 28, 28)
+Spoil = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 def network(name: str, seed: int = 0) -> nn.Module:
@@ -70,7 +71,9 @@ def test_a_checkpoint_is_read_as_the_row_of_its_network(
     found, file = network(name), tmp_path / f"model.{end}"
     write(found, file)
     at = layout.of(found)
-    assert torch.equal(checkpoint.row(str(file), at), at.row(found.state_dict()))
+    read = checkpoint.row(str(file), at)
+    assert torch.equal(read.weight_P, at.row(found.state_dict()))
+    assert read.by_name == (write in (to_torch, to_safetensors))
 
 
 class Evil:
@@ -80,9 +83,10 @@ class Evil:
 
 def test_nothing_is_unpickled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"a": Evil()}, tmp_path / "evil.pt")
+    torch.save({"a": Evil()}, tmp_path / "evil.safetensors")
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(Evil(), protocol=2))
-    for name in ("evil.pt", "plain.pt"):
-        with pytest.raises(ValueError, match="holds no plain weights"):
+    for name in ("evil.pt", "plain.pt", "evil.safetensors"):
+        with pytest.raises(ValueError, match=r"^[^\n]* holds no plain weights but a pickle[^\n]*$"):
             checkpoint.read(str(tmp_path / name))
     assert capsys.readouterr().out == ""
 
@@ -103,6 +107,41 @@ def test_another_network_and_another_kind_of_file_are_one_sentence(tmp_path: Pat
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(ValueError, match="is no checkpoint; give a file that ends in"):
         checkpoint.row(str(tmp_path / "model.onnx"), at)
+
+
+@pytest.mark.parametrize("end", ["safetensors", "pt"])
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda state: {**state, "extra.weight": torch.zeros(3)}, "it has 'extra.weight', which the zoo's has not"),
+        (lambda state: {k: t for k, t in state.items() if k != "head.bias"}, "The state dict has no 'head.bias'"),
+        (lambda state: {k.replace("head.bias", "top.bias"): t for k, t in state.items()}, "it has 'top.bias'"),
+        (lambda state: {**state, "head.bias": torch.zeros(3)}, r"'head.bias' is \(3,\) in the state dict and \(10,\)"),
+    ],
+    ids=["more", "missing", "renamed", "shape"],
+)
+def test_a_tensor_that_does_not_fit_is_named(end: str, spoil: Spoil, says: str, tmp_path: Path) -> None:
+    found, file = network("digit-cnn"), tmp_path / f"model.{end}"
+    state = spoil({name: t.clone() for name, t in found.state_dict().items()})
+    save_file(state, file) if end == "safetensors" else torch.save(state, file)
+    with pytest.raises(ValueError, match=f"^[^\n]* is another network: {says}[^\n]*$"):
+        checkpoint.row(str(file), layout.of(found))
+
+
+def test_safetensors_are_never_taken_in_their_order(tmp_path: Path) -> None:
+    """The file keeps none: two layers of one shape could change places."""
+    found, file = network("mlp"), tmp_path / "model.safetensors"
+    save_file({f"net.{name}": t for name, t in found.state_dict().items()}, file)
+    with pytest.raises(ValueError, match=r"is another network: it has 'net\."):
+        checkpoint.row(str(file), layout.of(found))
+
+
+def test_counts_in_a_checkpoint_are_no_weights(tmp_path: Path) -> None:
+    found, file = network("cnn-bn"), tmp_path / "model.safetensors"
+    state = {**found.state_dict(), "body.1.num_batches_tracked": torch.tensor(3)}
+    save_file(state, file)
+    at = layout.of(found)
+    assert torch.equal(checkpoint.row(str(file), at).weight_P, at.row(found.state_dict()))
 
 
 def weights(seed: int) -> Tensor:

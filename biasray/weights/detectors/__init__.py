@@ -37,13 +37,13 @@ def build(name: str, layout: Layout, seed: int, layers: Layers = "all", front: F
     """
     assert front in get_args(Front)
     assert layers in get_args(Layers)
-    steps = []
+    steps = list[Any]()
     if layers == "conv":
         read, columns = convolutions(layout)
         steps.append(Columns(columns))
     else:
         read = layout
-    made = make_pipeline(*steps, known(name)(read, seed))
     if front == "canonical":
-        return make_pipeline(Canonical(layout), *(step for _, step in made.steps))
+        steps.append(Canonical(read))
+    made = make_pipeline(*steps, known(name)(read, seed))
     return Augmented(made, layout, seed=seed) if front == "augmented" else made
