@@ -25,9 +25,10 @@ def levels(index: pd.DataFrame, figure: str, label: str, scale: float) -> str:
             scatter = np.random.default_rng(0).uniform(-0.3, 0.3, len(x)) * width
             axes.plot(x + scatter, scale * table[figure], ".", color=colour, ms=3, alpha=0.35)
             values = {at[level] + off: scale * mine for level, mine in table.groupby("level")[figure]}
+            line = {"color": colour, "lw": 1.3}
             axes.boxplot(
                 list(values.values()), positions=list(values), widths=0.7 * width, showfliers=False, manage_ticks=False,
-                **{f"{part}props": {"color": colour, "lw": 1.3} for part in ("box", "whisker", "cap", "median")},
+                boxprops=line, whiskerprops=line, capprops=line, medianprops=line,
             )  # fmt: skip
             axes.plot([], [], color=colour, lw=1.3, label=family)
         if figure == "accuracy" and set(at) <= set(PUBLISHED):
