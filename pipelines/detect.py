@@ -83,20 +83,23 @@ def main(config: Config) -> str:
     zoo = storage.absolute(config.zoo)
     other = None if config.adapt is None else storage.absolute(config.adapt)
     index, _, layout = opened(zoo)
-    for folder in (zoo, *([other] if other else [])):
+    zoos = [folder for folder in (zoo, other) if folder]
+    for folder in zoos:
         refuse_unlike(folder)
     model = None if config.model is None else suspect(config.model, layout)
     judges = next((split for split in config.split if split != "adapted"), None)
     if model and judges is None:
-        raise ValueError("--model is read by a detector of this zoo, and adapted tries none: give another --split too.")
+        raise ValueError(
+            "--model is read by a detector that was not adapted: give a --split besides adapted, which shows how good it is."
+        )
     group = grouped_by(index, config.group)
     parts = {
         (split, k): fold
         for split in config.split
         for k, fold in enumerate(folds(index, split, config.seed, config.group, opened(other).index if other else None))
     }
-    readings = asked(config, parts, layout, index["level"].nunique())
-    checksums = [storage.read_json(storage.join(folder, store.MANIFEST))["checksum"] for folder in (zoo, other) if folder]
+    readings = asked(config, parts, [opened(folder).layout for folder in zoos], index["level"].nunique())
+    checksums = [storage.read_json(storage.join(folder, store.MANIFEST))["checksum"] for folder in zoos]
     hashes = [storage.fingerprint([checksums, named(r, parts[r.split, r.fold])]) for r in readings]
     fingerprint = storage.fingerprint(hashes)
     name = config.out or f"runs/detect-{fingerprint}"
@@ -133,8 +136,11 @@ def refuse_unlike(zoo: str) -> None:
     chain.check(*store.architecture(zoo, opened(zoo).index["network"].iloc[0]))
 
 
-def asked(config: Config, parts: Parts, layout: Layout, kinds: int) -> list[Reading]:
-    """The fits to make, of so many kinds of level; raises ValueError for detectors, layers and sizes that there are not."""
+def asked(config: Config, parts: Parts, layouts: Sequence[Layout], kinds: int) -> list[Reading]:
+    """The fits to make, of so many kinds of level; raises ValueError for detectors, layers and sizes that there are not.
+
+    `layouts` are those of the zoo's models and, where there are others to adapt to, of these.
+    """
     seeds = SEEDS[config.scale] if config.seeds is None else config.seeds
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}.")
@@ -142,8 +148,9 @@ def asked(config: Config, parts: Parts, layout: Layout, kinds: int) -> list[Read
     for name in chosen:
         detectors.known(name)
     if "conv" in config.layers:
-        chain.convolutions(layout)
-    tunable = {name for name in chosen if isinstance(detectors.known(name)(layout, 0), Neural)}
+        for read in layouts:
+            chain.convolutions(read)
+    tunable = {name for name in chosen if isinstance(detectors.known(name)(layouts[0], 0), Neural)}
     first = config.split[0]
     fewest = min(len(fold.train) for (split, _), fold in parts.items() if split == first)
     low, high = max(8, kinds), fewest - kinds  # some of each level are taken, and some are left
@@ -195,7 +202,8 @@ def conclude(
 ) -> None:
     """Write results.json and report.html, and print the headline; `whole` are the figures of detectors that learnt from all."""
     told = about()
-    curves = [f for f in every if f.split == config.split[0]] if config.curve else []
+    alike = [f for f in every if f.split == config.split[0] and f.trained[0] > 0.9 * f.trained[1]]  # in all folds about as many
+    curves = alike if config.curve else []
     found = {"about": told, "rows": detect_rows.rows(config.zoo, [*every, *oracles.values()]), "model": model}
     storage.write_json(storage.join(out, "results.json"), found)
     place_M2 = embedding.plane(models.weight_MP, config.seed, config.plane)

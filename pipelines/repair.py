@@ -42,7 +42,7 @@ class Config:
     methods: tuple[str, ...] = ("all",)
     """Ways of repair, or all."""
     detector: str = "conv1x1"
-    """Detector whose gradient says where the bias is: conv1x1, dense, rnn or another neural one."""
+    """Detector that says where the bias is, and whose gradient is followed: conv1x1, dense, rnn or another neural one."""
     seed: int = 0
     """Draws the members, the parts of the digits, the detector's start, and all chance in the ways of repair."""
     scale: Scale = "laptop"

@@ -68,6 +68,9 @@ def _where(where: Mapping[str, Any], index: pd.DataFrame, levels: int) -> dict[s
 
     return {
         "found": where["found"],
+        "why": "whose exchange among members costs it the most accuracy"
+        if where["sure"]
+        else "which moves it most; the exchange of no layer surely costs it accuracy",
         "read": share(where["right"]),
         "shuffled": share(where["right_shuffled"]),
         "chance": f"{100 / levels:.0f}",

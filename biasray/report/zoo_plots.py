@@ -24,13 +24,14 @@ def levels(index: pd.DataFrame, figure: str, label: str, scale: float) -> str:
             x = table["level"].map(at) + off
             scatter = np.random.default_rng(0).uniform(-0.3, 0.3, len(x)) * width
             axes.plot(x + scatter, scale * table[figure], ".", color=colour, ms=3, alpha=0.35)
-            values = {at[level] + off: scale * mine for level, mine in table.groupby("level")[figure]}
+            known = table.dropna(subset=figure)
+            values = {at[level] + off: scale * mine for level, mine in known.groupby("level")[figure]}
             line = {"color": colour, "lw": 1.3}
             axes.boxplot(
                 list(values.values()), positions=list(values), widths=0.7 * width, showfliers=False, manage_ticks=False,
                 boxprops=line, whiskerprops=line, capprops=line, medianprops=line,
             )  # fmt: skip
-            axes.plot([], [], color=colour, lw=1.3, label=family)
+            axes.plot(list(values), [mine.mean() for mine in values.values()], "D", color=colour, ms=4, label=family)
         if figure == "accuracy" and set(at) <= set(PUBLISHED):
             axes.plot(list(at.values()), [100 * PUBLISHED[v] for v in at], "x", color="#000000", label="published (DigitWdb)")
         names = index.drop_duplicates("level").set_index("level")["bias"]

@@ -81,7 +81,7 @@ class Canonical(TransformerMixin, BaseEstimator):
 class Augmented(ClassifierMixin, BaseEstimator):
     """Fits a detector on each model several times, each time but the first with its hidden units in another order.
 
-    A neural detector never stops by a copy of a model that it learns from.
+    Where models are enough to hold some out, a neural detector stops by no copy of one that it learns from.
     """
 
     def __init__(self, detector: Any, layout: Layout, copies: int = 4, seed: int = 0) -> None:

@@ -68,11 +68,16 @@ def by_layer(grad_MP: Tensor, spread_P: Tensor, at: Layout) -> Tensor:
     return move_ML / move_ML.sum(1, keepdim=True).clamp(min=torch.finfo(move_ML.dtype).tiny)
 
 
-def most(lost: Mapping[str, NDArray[np.float64]], share_ML: Tensor) -> str:
-    """The layer where most of the bias is found: whose exchange loses the most accuracy, of equal ones that moves the most."""
-    share_L = share_ML.mean(0).tolist()
-    mean = {name: (float(lost_R.mean()), share) for (name, lost_R), share in zip(lost.items(), share_L, strict=True)}
-    return max(mean, key=lambda name: mean[name])
+def most(lost: Mapping[str, NDArray[np.float64]], share_ML: Tensor) -> tuple[str, bool]:
+    """The layer where most of the bias is found, and whether that is sure.
+
+    It is the layer whose exchange loses the most accuracy of those where every repeat loses some; where there is none, and
+    nothing is sure, the one that moves the detector most.
+    """
+    mean = {name: float(lost_R.mean()) for name, lost_R in lost.items() if lost_R.min() > 0}
+    if mean:
+        return max(mean, key=lambda name: mean[name]), True
+    return list(lost)[int(share_ML.mean(0).argmax())], False
 
 
 def by_unit(grad_MP: Tensor, layer: Layer) -> Tensor:

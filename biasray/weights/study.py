@@ -106,18 +106,23 @@ def folds(
     if split == "group":
         folder = GroupKFold(min(FOLDS, index[column].nunique()))
         parts = [Fold(*part) for part in folder.split(rows, code_M, index[column].astype(str))]
-        if any(set(code_M[fold.test]) - set(code_M[fold.train]) for fold in parts):
-            raise ValueError(
-                f"Members of one level share their {column}, so a fold would be asked about levels that it has not seen; give "
-                "another --group."
-            )
-        return parts
+        return [_seen(fold, code_M, column) for fold in parts]
     first = index[column].to_numpy() == sorted(index[column].unique())[0]
     if split == "original":
-        return [Fold(rows[first], rows[~first])]
+        return [_seen(Fold(rows[first], rows[~first]), code_M, column)]
     if split == "adapted":
         return [Fold(*_parted(rows[~first], code_M[~first], ADAPTED, seed), rows[first])]
     return [Fold(*_parted(rows, 2 * code_M + first, TRAINED, seed))]
+
+
+def _seen(fold: Fold, code_M: NDArray[np.int64], column: str) -> Fold:
+    """The fold; raises ValueError where it would be asked about levels that it cannot learn."""
+    if set(code_M[fold.test]) - set(code_M[fold.train]):
+        raise ValueError(
+            f"Some levels have members of one {column} only, so a fold would be asked about levels that it has not seen; give "
+            "another --split or --group."
+        )
+    return fold
 
 
 def _parted(rows: Rows, alike: NDArray[np.int64], share: float, seed: int) -> tuple[Rows, Rows]:

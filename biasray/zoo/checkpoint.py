@@ -19,7 +19,7 @@ from biasray import storage
 from biasray.networks.layout import Layout
 
 KINDS = (".safetensors", ".pt", ".pth", ".h5")
-PICKLED = (b"PK", b"\x80")  # how files of torch.save and of pickle begin
+PICKLED = (b"PK\x03\x04", *(bytes([0x80, protocol]) for protocol in range(2, 6)))  # how torch.save and pickle begin
 
 
 class Row(NamedTuple):
@@ -35,7 +35,7 @@ def row(uri: str, layout: Layout) -> Row:
     state, wanted = read(uri), [entry.name for entry in layout.entries]
     if uri.endswith(".safetensors") or set(wanted) & set(state):
         if more := sorted(set(state) - set(wanted)):
-            raise ValueError(f"{uri} is another network: it has '{more[0]}', which the zoo's has not.")
+            raise ValueError(f"{uri} is another network, or has other names: '{more[0]}' is none of {', '.join(wanted)}.")
         try:
             return Row(layout.row(state).float(), True)
         except ValueError as error:
@@ -58,24 +58,25 @@ def read(uri: str) -> dict[str, Tensor]:
             return _floats(load(data))
         if uri.endswith((".pt", ".pth")):
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            return _floats(found.get("state_dict", found) if isinstance(found, dict) else {})
+            if isinstance(found, dict) and (state := _floats(found.get("state_dict", found))):
+                return state
+            raise ValueError(f"{uri} holds no plain weights: no tensors by name at its top or in 'state_dict'; save these.")
         if uri.endswith(".h5"):
             return _keras(data)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{uri} holds no plain weights but a pickle of other things, which is never run; save the state dict alone."
-        ) from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, KeyError) as error:
-        if not uri.endswith((".pt", ".pth")) and data.startswith(PICKLED):
-            raise ValueError(f"{uri} holds no plain weights but a pickle, not what its name says; save it as such.") from error
+    except (SafetensorError, OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        if data.startswith(PICKLED):
+            raise ValueError(
+                f"{uri} holds no plain weights but a pickle of more, or a damaged one, which is not run: save them alone."
+            ) from error
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{uri} holds no plain weights ({said}); save the model's weights alone.") from error
     raise ValueError(f"{uri} is no checkpoint; give a file that ends in {', '.join(KINDS)}.")
 
 
-def _floats(found: dict[str, Any]) -> dict[str, Tensor]:
+def _floats(found: Any) -> dict[str, Tensor]:
     """Without counts, such as the batches that a norm has seen."""
-    return {name: t for name, t in found.items() if isinstance(t, Tensor) and t.is_floating_point()}
+    tensors = found.items() if isinstance(found, dict) else ()
+    return {name: t for name, t in tensors if isinstance(t, Tensor) and t.is_floating_point()}
 
 
 def _keras(data: bytes) -> dict[str, Tensor]:

@@ -124,7 +124,7 @@ class Ward:
             self.packs.append(_Pack(stack(network, shape, outputs, len(mine), "grouped"), exams, mine["id"].tolist()))
         self.share_ML = by_layer(self.bias(self.weight_MP), self.weight_MP.std(0), self.layout)
         self.lost = permutation_importance(detector, self.weight_MP, levels(self.index), self.layout, seed)
-        found = most(self.lost, self.share_ML)
+        found, self.sure = most(self.lost, self.share_ML)
         self.layer = next(layer for layer in chain(self.layout) if layer.weight.name == found)
 
     def case(self) -> Case:
@@ -194,6 +194,7 @@ def located(ward: Ward) -> dict[str, Any]:
             for layer, share_M in zip(chain(ward.layout), ward.share_ML.T, strict=True)
         ],
         "found": ward.layer.weight.name,
+        "sure": ward.sure,
         "right": int((ward.detector.predict(ward.weight_MP.numpy()) == code_M).sum()),
         "right_shuffled": int((ward.detector.predict(moved_MP.numpy()) == code_M).sum()),
         "n": len(code_M),

@@ -249,8 +249,8 @@ class Zoo:
             return load(storage.read(file))["weights"]
         except (SafetensorError, KeyError) as error:
             raise ValueError(
-                f"{file} is damaged ({error}); `pipelines.zoo verify {self.folder}` finds all that are, and the command that "
-                "made the zoo makes them anew."
+                f"{file} is damaged ({error}); `pipelines.zoo verify {self.folder}` finds all that are. A zoo that was made "
+                "here is mended by the command that made it, an imported one is imported again."
             ) from error
 
     def _rows(self, ids: Sequence[str]) -> pd.DataFrame:

@@ -81,7 +81,10 @@ def test_levels_are_read_recorded_reported_and_not_read_twice(
         (["--curve", "25"], "--curve 25: give numbers of models from 8 to 24"),
         (["--seeds", "0"], "--seeds must be at least 1"),
         (["--model", "nowhere.safetensors"], "nowhere.safetensors"),
-        (["--model", "MODEL", "--split", "adapted"], "--model is read by a detector of this zoo, and adapted tries none"),
+        (
+            ["--model", "MODEL", "--split", "adapted"],
+            "--model is read by a detector that was not adapted: give a --split",
+        ),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
@@ -139,7 +142,7 @@ def test_models_are_read_by_their_convolutions_in_any_order_and_after_another_fa
     found = storage.read_json(f"{tmp_path}/conv/results.json")["rows"]
     assert {r["setting"] for r in found} >= {"convolutions alone, canonical, group split, 32 models"}
     with pytest.raises(ValueError, match="no convolution whose weights could be read alone; leave out --layers conv"):
-        run("--zoo", str(tmp_path / "wide"), "--split", "random", "--layers", "conv", *none)
+        run("--zoo", zoo, "--adapt", str(tmp_path / "wide"), "--split", "adapted", "--layers", "conv", *none)
 
 
 def test_of_a_detector_that_lacks_a_fit_nothing_is_shown_and_the_others_stay(

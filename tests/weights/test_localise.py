@@ -115,10 +115,12 @@ def test_the_one_layer_that_was_trained_on_biased_data_is_found(number: int) -> 
     assert (detector.predict(tested_MP.numpy()) == level_M[60:]).mean() > 0.9
     share_ML = by_layer(towards(detector, tested_MP, 1), tested_MP.std(0), at)
     lost = permutation_importance(detector, tested_MP, level_M[60:], at, 0)
-    assert most(lost, share_ML) == name
+    assert most(lost, share_ML) == (name, True)
     assert sorted(values.mean() for values in lost.values())[-2] < 0.1  # no other layer tells the level
 
 
-def test_of_layers_that_lose_as_much_the_one_that_moves_the_detector_is_found() -> None:
-    none = {name: np.zeros(3) for name in ("a", "b", "c")}
-    assert most(none, torch.tensor([[0.2, 0.5, 0.3]])) == "b"
+def test_where_no_layer_surely_loses_accuracy_the_one_that_moves_the_detector_most_is_found() -> None:
+    share_ML = torch.tensor([[0.2, 0.5, 0.3]])
+    chance = {"a": np.array([0.1, 0.0, 0.3]), "b": np.array([0.0, -0.1, 0.1]), "c": np.zeros(3)}
+    assert most(chance, share_ML) == ("b", False)
+    assert most({**chance, "c": np.full(3, 0.01)}, share_ML) == ("c", True)

@@ -67,8 +67,10 @@ def test_what_the_members_do_not_vary_in_parts_nothing(split: Split, group: str,
 def test_groups_that_each_have_one_level_are_refused() -> None:
     """A draw of colours for each level: a fold would be asked about levels that it has never seen."""
     table = index()
-    with pytest.raises(ValueError, match="Members of one level share their jitter"):
+    with pytest.raises(ValueError, match="Some levels have members of one jitter only"):
         folds(table.assign(jitter=table["level"]), "group", 0, "jitter")
+    with pytest.raises(ValueError, match="Some levels have members of one half only"):
+        folds(table.assign(half=np.where(table["level"] > 0.02, "first", "second")), "original", 0)
 
 
 def test_levels_in_words_have_no_order() -> None:

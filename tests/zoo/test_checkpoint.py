@@ -113,9 +113,9 @@ def test_another_network_and_another_kind_of_file_are_one_sentence(tmp_path: Pat
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda state: {**state, "extra.weight": torch.zeros(3)}, "it has 'extra.weight', which the zoo's has not"),
+        (lambda state: {**state, "extra.weight": torch.zeros(3)}, "'extra.weight' is none of body"),
         (lambda state: {k: t for k, t in state.items() if k != "head.bias"}, "The state dict has no 'head.bias'"),
-        (lambda state: {k.replace("head.bias", "top.bias"): t for k, t in state.items()}, "it has 'top.bias'"),
+        (lambda state: {k.replace("head.bias", "top.bias"): t for k, t in state.items()}, "'top.bias' is none of body"),
         (lambda state: {**state, "head.bias": torch.zeros(3)}, r"'head.bias' is \(3,\) in the state dict and \(10,\)"),
     ],
     ids=["more", "missing", "renamed", "shape"],
@@ -124,7 +124,7 @@ def test_a_tensor_that_does_not_fit_is_named(end: str, spoil: Spoil, says: str, 
     found, file = network("digit-cnn"), tmp_path / f"model.{end}"
     state = spoil({name: t.clone() for name, t in found.state_dict().items()})
     save_file(state, file) if end == "safetensors" else torch.save(state, file)
-    with pytest.raises(ValueError, match=f"^[^\n]* is another network: {says}[^\n]*$"):
+    with pytest.raises(ValueError, match=f"^[^\n]* is another network(: |, or has other names: ){says}[^\n]*$"):
         checkpoint.row(str(file), layout.of(found))
 
 
@@ -132,7 +132,7 @@ def test_safetensors_are_never_taken_in_their_order(tmp_path: Path) -> None:
     """The file keeps none: two layers of one shape could change places."""
     found, file = network("mlp"), tmp_path / "model.safetensors"
     save_file({f"net.{name}": t for name, t in found.state_dict().items()}, file)
-    with pytest.raises(ValueError, match=r"is another network: it has 'net\."):
+    with pytest.raises(ValueError, match=r"has other names: 'net\."):
         checkpoint.row(str(file), layout.of(found))
 
 
@@ -142,6 +142,13 @@ def test_counts_in_a_checkpoint_are_no_weights(tmp_path: Path) -> None:
     save_file(state, file)
     at = layout.of(found)
     assert torch.equal(checkpoint.row(str(file), at).weight_P, at.row(found.state_dict()))
+
+
+@pytest.mark.parametrize("held", [torch.zeros(3), [torch.zeros(3)], {"state_dict": None}, {"model": {"a": torch.zeros(3)}}])
+def test_a_file_without_tensors_by_name_says_so(held: object, tmp_path: Path) -> None:
+    torch.save(held, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"^[^\n]*model\.pt holds no plain weights: no tensors by name at its top[^\n]*$"):
+        checkpoint.read(str(tmp_path / "model.pt"))
 
 
 def weights(seed: int) -> Tensor:
