@@ -1,17 +1,20 @@
 """Trying detectors on a zoo: Ray Tune hands one fit after another to warm workers, which keep the zoo's weights."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import ceil
 from typing import Any, NamedTuple
 
 from biasray import storage
 from biasray.engine.cells import Status
-from biasray.engine.cluster import connect, refuse_too_much
+from biasray.engine.cluster import connect, joined, room
 from biasray.engine.fan_out import fan_out
-from biasray.weights.study import RESULTS, Fold, Models, Parts, Reading, read
+from biasray.weights.study import RESULTS, Fold, Models, Parts, Reading, memory, read
 from biasray.zoo import store
 
 THREADS = 1  # of a fit: one a core is faster than a few for each
+GIB = 2**30
 
 
 def read_all(
@@ -27,16 +30,34 @@ def read_all(
     `folds` by split and number; the split 'adapted' is of the zoo `other`, where there is one. Each fit leaves a Parquet
     table, as `weights.study.read` makes it, at `file(out, reading, fold)`.
     """
-    jobs = dict[int, _Job]()
+    todo = defaultdict[int, dict[int, _Job]](dict)  # by the memory that a fit takes, GiB
     for k, reading in enumerate(readings):
-        fold = folds[reading.split, reading.fold]
+        fold, second = folds[reading.split, reading.fold], other if reading.split == "adapted" else None
         if not storage.exists(place := file(out, reading, fold)):
-            jobs[k] = _Job(k, reading, fold, zoo, other if reading.split == "adapted" else None, place)
-    if not jobs:
-        return {}
-    connect()
-    refuse_too_much(1, {"CPU": THREADS})
-    return fan_out(jobs, {"CPU": THREADS}, THREADS, None, storage.join(out, "ray"), told, lambda number: None)
+            takes = memory(reading, [opened(folder) for folder in (zoo, second) if folder])
+            todo[ceil(takes / GIB)][k] = _Job(k, reading, fold, zoo, second, place)
+    if todo:
+        connect()
+    failed, before = dict[int, str](), 0
+    for gib, jobs in sorted(todo.items()):
+        each = {"CPU": THREADS, "memory": gib * GIB}
+        if not room(each) and not joined():  # another cluster may grow
+            said = f"A fit takes {gib} GiB of memory, which this machine has not to spare: free some, or join a larger cluster."
+            failed |= dict.fromkeys(jobs, said)
+            continue
+        later = _after(before, sum(map(len, todo.values())), len(failed), told)
+        failed |= fan_out(jobs, each, THREADS, None, storage.join(out, "ray"), later, lambda number: None)
+        before += len(jobs)
+    return failed
+
+
+def _after(before: int, fits: int, failed: int, told: Callable[[Status], None]) -> Callable[[Status], None]:
+    """Tells of some jobs as a part of all fits, so many of which were tried before."""
+
+    def tell(s: Status) -> None:
+        told(Status(fits, s.finished + before - failed, s.failed + failed, s.done + before - failed, fits, s.images))
+
+    return tell
 
 
 def named(reading: Reading, fold: Fold) -> str:

@@ -22,7 +22,7 @@ from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig
 from biasray import storage
 from biasray.engine.board import SECONDS, Board, Seen
 from biasray.engine.cells import Status
-from biasray.engine.work import LOST, RETRIES, last_line
+from biasray.engine.work import FULL, LOST, RETRIES, last_line
 from biasray.process import settle
 
 # A little of what the head alone has: whatever must outlive spot machines asks for it.
@@ -80,7 +80,8 @@ def fit(
 ) -> Any:
     """Run Tune over this space of configs without a word of its own; returns its results.
 
-    Each trial gets these resources, and its `setup` the parameters, which are sent to each machine once.
+    Each trial gets these resources, and its `setup` the parameters, which are sent to each machine once. Raises ValueError
+    where a machine's memory is full, with which Tune does not go on.
     """
     tuner = tune.Tuner(
         tune.with_parameters(tune.with_resources(trainable, tune.PlacementGroupFactory([dict(each)])), **parameters),
@@ -95,7 +96,12 @@ def fit(
             verbose=0,
         ),
     )
-    results = tuner.fit()
+    try:
+        results = tuner.fit()
+    except RuntimeError as error:
+        if isinstance(error.__cause__, OutOfMemoryError):
+            raise ValueError(FULL) from error
+        raise
     storage.delete_folder(scratch)
     return results
 

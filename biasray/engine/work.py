@@ -17,6 +17,10 @@ LOST = (
     f"A worker was lost {RETRIES + 1} times: its machine went away, or memory ran out; give more --threads, so that fewer "
     "trainings run side by side, or larger machines."
 )
+FULL = (
+    "The memory of a machine was full, so a worker was ended, and with it what ran beside it: let less run at a time, or take "
+    "a larger machine. What is done stays; the same command goes on."
+)
 SHOWN = "seen-by-every-machine"
 
 

@@ -2,8 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from copy import deepcopy
-from typing import Any, Self, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ class Neural(ClassifierMixin, BaseEstimator, ABC):
     """Adam on cross-entropy; stops where the loss of held-out models has not fallen for `patience` epochs, keeps the best."""
 
     network_: nn.Module  # fitted
+    by_weight: ClassVar[int] = 2  # numbers that are kept of each weight of a batch's models while the detector learns
 
     def __init__(
         self, layout: Layout, epochs: int = 100, lr: float = 1e-3, batch: int = 32, patience: int = 15, seed: int = 0
@@ -34,6 +34,11 @@ class Neural(ClassifierMixin, BaseEstimator, ABC):
     @abstractmethod
     def network(self, levels: int) -> nn.Module:
         """From rows of weights (M, P) to logits (M, K)."""
+
+    def size(self, levels: int) -> int:
+        """Number of weights of the network."""
+        with torch.device("meta"):
+            return sum(p.numel() for p in self.network(levels).parameters())
 
     def fit(
         self, X: NDArray[Any], y: NDArray[Any], start: "Neural | None" = None, model: NDArray[np.int64] | None = None
@@ -68,7 +73,7 @@ class Neural(ClassifierMixin, BaseEstimator, ABC):
 
     def _trained(self, network: nn.Module, weight_MP: Tensor, level_M: Tensor, learnt: Tensor, held: Tensor) -> nn.Module:
         adam, order = torch.optim.Adam(network.parameters(), self.lr), generator(self.seed, "detector order")
-        best, state, since = float("inf"), deepcopy(network.state_dict()), 0
+        best, state, since = float("inf"), {name: t.clone() for name, t in network.state_dict().items()}, 0
         for _ in range(self.epochs):
             network.train()
             for rows in learnt[torch.randperm(len(learnt), generator=order)].split(self.batch):
@@ -79,7 +84,9 @@ class Neural(ClassifierMixin, BaseEstimator, ABC):
             told = float(F.cross_entropy(self._logits(network, weight_MP[held]), level_M[held]))
             since += 1
             if told < best:
-                best, state, since = told, deepcopy(network.state_dict()), 0
+                best, since = told, 0
+                for name, t in network.state_dict().items():
+                    state[name].copy_(t)  # in place: a large detector fills much of a machine's memory
             if since == self.patience:
                 break
         network.load_state_dict(state)

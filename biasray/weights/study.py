@@ -4,7 +4,7 @@ Axes: M member, P weight, K level of bias, in ascending order of what makes it.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, final
 
@@ -24,12 +24,14 @@ from biasray.weights.chain import shuffled
 from biasray.weights.detectors import Front, Layers
 from biasray.weights.features import Statistics
 from biasray.weights.fronts import Augmented
+from biasray.weights.neural import Neural
 
 RESULTS = 2  # raised by hand when what is read changes
 Split = Literal["random", "group", "original", "re-shuffled", "adapted"]
 FOLDS = 5
 GROUPS = ("half", "init", "jitter", "order", "subset")  # what members can have in common besides their level
 TRAINED = 0.7  # of the members, in the re-shuffled form
+PYTHON = 3 * 2**28  # bytes of a process that has done nothing yet
 ADAPTED = 0.8  # of the members of another family
 
 Rows = NDArray[np.int64]
@@ -168,6 +170,21 @@ def read(reading: Reading, fold: Fold, models: Models, first: Models | None = No
     found = {"id": index["id"].to_numpy()[fold.test], "level": code_M[fold.test], "read": detector.predict(test_MP.numpy())}
     p = {f"p {level}": p_MK[:, k] for k, level in enumerate(detector.classes_)}
     return pd.DataFrame({**found, "shuffled": moved, **p, "seconds": seconds, "trained": len(train)})
+
+
+def memory(reading: Reading, zoos: Sequence[Models]) -> int:
+    """Bytes that a fit takes at the most; the last of the zoos is the one that is read.
+
+    A neural detector's weights with their gradients, what Adam keeps, the best so far and Adam's own sums: measured, 8 times
+    the weights, and what it computes of a batch. Of the zoo what is read from, and copies for scikit-learn and the control.
+    """
+    index, weight_MP, at = zoos[-1]
+    detector = _made(reading, at)
+    copies, plain = (detector.copies, detector.detector) if isinstance(detector, Augmented) else (1, detector)
+    last, numbers = plain.steps[-1][1], sum(zoo.weight_MP.numel() for zoo in zoos) + 3 * copies * weight_MP.numel()
+    if isinstance(last, Neural):
+        numbers += 8 * last.size(index["level"].nunique()) + last.by_weight * last.batch * at.size
+    return PYTHON + 4 * numbers
 
 
 def _made(reading: Reading, at: Layout) -> Any:

@@ -165,6 +165,18 @@ def test_of_a_detector_that_lacks_a_fit_nothing_is_shown_and_the_others_stay(
     assert any(r["method"] == "pca-knn" for r in whole)
 
 
+def test_a_fit_that_no_machine_has_the_memory_for_is_told_and_the_others_are_made(
+    zoo: str, tmp_path: Path, local_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("biasray.engine.detect.memory", lambda reading, zoos: 2 ** (50 if "knn" in reading.detector else 30))
+    out = str(tmp_path / "out")
+    with pytest.raises(
+        ValueError, match=r"^pca-knn, original split: A fit takes 1048576 GiB of memory, which this machine has"
+    ):
+        run("--zoo", zoo, *CHEAP, "--out", out, "--tracking", "none")
+    assert {r["method"] for r in storage.read_json(f"{out}/results.json")["rows"]} == {"statistics-forest", "its own accuracy"}
+
+
 def test_a_zoo_of_which_nothing_is_left_and_a_damaged_one_are_one_sentence_each(zoo: str, tmp_path: Path) -> None:
     _, _, at = rows(1, "digit-cnn")
     save_file(at.state_dict(torch.full((at.size,), torch.nan)), tmp_path / "nan.safetensors")

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from biasray.weights.detectors import Front
-from biasray.weights.study import Models, Reading, Split, by_accuracy, folds, grouped_by, levels, lonelier, read
+from biasray.weights.detectors.dense import Dense
+from biasray.weights.study import Models, Reading, Split, by_accuracy, folds, grouped_by, levels, lonelier, memory, read
 from tests.weights.planted import rows
 
 
@@ -120,6 +121,21 @@ def test_a_fine_tuned_detector_knows_what_it_learnt_before(front: Front) -> None
     ]
     assert right[0] > right[1]
     assert right[0] > 0.7
+
+
+def test_a_fit_asks_for_memory_by_its_detectors_weights_and_the_models() -> None:
+    few, many = (Models(index(n), *rows(n, "digit-cnn")[::2]) for n in (40, 80))
+
+    def asked(detector: str, front: Front, *zoos: Models) -> int:
+        return memory(Reading(detector, "all", front, "original", 0, 0), zoos)
+
+    size = Dense(few.layout).size(4)
+    assert size == sum(p.numel() for p in Dense(few.layout).network(4).parameters())
+    assert asked("dense", "none", few) - asked("pca-knn", "none", few) > 4 * 4 * size  # weights, gradients and Adam's two
+    more = 4 * (many.weight_MP.numel() - few.weight_MP.numel())
+    assert asked("pca-knn", "none", many) - asked("pca-knn", "none", few) >= 2 * more
+    assert asked("pca-knn", "augmented", many) - asked("pca-knn", "augmented", few) >= 5 * more
+    assert asked("pca-knn", "none", many, few) > asked("pca-knn", "none", few)
 
 
 def test_the_control_shows_what_is_read_from_the_places_of_weights() -> None:

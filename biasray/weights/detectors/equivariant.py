@@ -87,6 +87,8 @@ class Functional(nn.Module):
 
 @final
 class Equivariant(Neural):
+    by_weight = 80  # measured: 62
+
     def network(self, levels: int) -> nn.Module:
         return Functional(self.layout, chain(self.layout), levels)
 
