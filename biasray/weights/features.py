@@ -61,10 +61,11 @@ class Invariants(TransformerMixin, BaseEstimator):
         layers = chain(self.layout)
         each = [layer.between(tensors).double() for layer in layers]
         found = []
-        for layer, w_MUVR in zip(layers, each, strict=True):
-            square_MUU = w_MUVR.flatten(2) @ w_MUVR.flatten(2).mT  # its eigenvalues are the squares, and cost a tenth
-            values = torch.linalg.eigvalsh(square_MUU).clamp(min=0).sqrt()
-            found.append(values[:, -min(SINGULAR, layer.before * layer.weights_between) :])
+        for w_MUVR in each:
+            w_MUI = w_MUVR.flatten(2)
+            w_MUI = w_MUI if w_MUI.shape[1] <= w_MUI.shape[2] else w_MUI.mT
+            values = torch.linalg.eigvalsh(w_MUI @ w_MUI.mT).clamp(min=0).sqrt()  # of the squares, at a tenth of the cost
+            found.append(values[:, -SINGULAR:])
         first_MCN = each[0].transpose(1, 2).flatten(2)
         found.append((first_MCN @ first_MCN.mT / first_MCN.shape[2]).flatten(1))
         if layers[-1].is_dense:

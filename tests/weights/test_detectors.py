@@ -16,6 +16,7 @@ from biasray.networks import layout
 from biasray.weights import detectors
 from biasray.weights.chain import chain, shuffled
 from biasray.weights.detectors.conv1x1 import Conv1x1, Pointwise
+from biasray.weights.features import Invariants
 from biasray.weights.fronts import Augmented, Canonical
 from biasray.weights.neural import Neural
 from tests.weights.planted import LEVELS, rows
@@ -158,6 +159,14 @@ def test_statistics_are_those_of_numpy_by_layer() -> None:
     assert features[:, 0] == pytest.approx(first.mean(1))
     assert features[:, 1] == pytest.approx(first.var(1))
     assert features[:, 4] == pytest.approx(np.median(first, 1))
+
+
+def test_the_largest_singular_values_are_those_of_numpy_of_layers_with_more_units_than_inputs_too() -> None:
+    found = layout.of(nn.Sequential(nn.Linear(30, 40), nn.Linear(40, 12), nn.Linear(12, 3)))
+    weight_MP = torch.randn(2, found.size, generator=torch.Generator().manual_seed(0))
+    each = [layer.between(found.take(weight_MP)).flatten(2).numpy() for layer in chain(found)]
+    expected = [np.sort(np.linalg.svd(w, compute_uv=False), axis=1)[:, -10:] for w in each]
+    assert Invariants(found).transform(weight_MP.numpy())[:, :23] == pytest.approx(np.concatenate(expected, 1), rel=1e-5)
 
 
 def test_components_are_no_more_than_models_allow() -> None:
