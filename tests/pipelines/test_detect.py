@@ -89,9 +89,15 @@ def test_levels_are_read_recorded_reported_and_not_read_twice(
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
 def test_a_wrong_argument_is_one_sentence(words: list[str], says: str, zoo: str) -> None:
-    words = [word.replace("MODEL", f"{Path(zoo).parent}/6.safetensors") for word in words]
     with pytest.raises(ValueError, match=f"^.*{re.escape(says)}[^\n]*$"):
-        run("--zoo", zoo, *CHEAP, "--tracking", "none", *words)
+        run(
+            "--zoo",
+            zoo,
+            *CHEAP,
+            "--tracking",
+            "none",
+            *(w.replace("MODEL", f"{Path(zoo).parent}/6.safetensors") for w in words),
+        )
 
 
 def test_the_most_and_the_fewest_models_that_a_curve_may_ask_for_can_be_had(zoo: str, tmp_path: Path, local_ray: None) -> None:
@@ -120,8 +126,18 @@ def test_models_are_read_by_their_convolutions_in_any_order_and_after_another_fa
     assert values["its own accuracy", "accuracy", "no weights, adapted split, 32 models"]["value"] == 1
     assert values["statistics-forest", "accuracy", "all layers, random split, 32 models"]["n"] == 40
     assert "Learnt from 80 % of the models of another family" in (tmp_path / "out/report.html").read_text()
-    words = ["--detectors", "statistics-forest", "--split", "group", "--group", "init", "--layers", "conv"]
-    words += ["--front", "canonical"]
+    words = [
+        "--detectors",
+        "statistics-forest",
+        "--split",
+        "group",
+        "--group",
+        "init",
+        "--layers",
+        "conv",
+        "--front",
+        "canonical",
+    ]
     run("--zoo", zoo, *words, "--out", str(tmp_path / "conv"), *none)
     found = storage.read_json(f"{tmp_path}/conv/results.json")["rows"]
     assert {r["setting"] for r in found} >= {"convolutions alone, canonical, group split, 32 models"}
