@@ -82,7 +82,7 @@ def main(config: Config) -> str:
             refuse_relative(option, place)
     zoo = storage.absolute(config.zoo)
     other = None if config.adapt is None else storage.absolute(config.adapt)
-    index, _, layout = opened(zoo)
+    index, layout = opened(zoo).index, opened(zoo).layout
     zoos = [folder for folder in (zoo, other) if folder]
     for folder in zoos:
         refuse_unlike(folder)

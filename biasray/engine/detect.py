@@ -1,15 +1,22 @@
-"""Trying detectors on a zoo: Ray Tune hands one fit after another to warm workers, which keep the zoo's weights."""
+"""Trying detectors on a zoo: Ray Tune hands one fit after another to warm workers, which share the zoo's weights."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
 
+import pandas as pd
+import ray
+import torch
+from numpy.typing import NDArray
+
 from biasray import storage
 from biasray.engine.cells import Status
 from biasray.engine.cluster import connect, joined, room
 from biasray.engine.fan_out import fan_out
+from biasray.networks.layout import Layout
 from biasray.weights.study import RESULTS, Fold, Models, Parts, Reading, memory, read
 from biasray.zoo import store
 
@@ -30,21 +37,27 @@ def read_all(
     `folds` by split and number; the split 'adapted' is of the zoo `other`, where there is one. Each fit leaves a Parquet
     table, as `weights.study.read` makes it, at `file(out, reading, fold)`.
     """
-    todo = defaultdict[int, dict[int, _Job]](dict)  # by the memory that a fit takes, GiB
+    todo = defaultdict[int, list[int]](list)  # by the memory that a fit takes, GiB
     for k, reading in enumerate(readings):
-        fold, second = folds[reading.split, reading.fold], other if reading.split == "adapted" else None
-        if not storage.exists(place := file(out, reading, fold)):
-            takes = memory(reading, [opened(folder) for folder in (zoo, second) if folder])
-            todo[ceil(takes / GIB)][k] = _Job(k, reading, fold, zoo, second, place)
-    if todo:
-        connect()
+        if not storage.exists(file(out, reading, folds[reading.split, reading.fold])):
+            zoos = [zoo, other] if other and reading.split == "adapted" else [zoo]
+            todo[ceil(memory(reading, [opened(folder) for folder in zoos]) / GIB)].append(k)
+    if not todo:
+        return {}
+    connect()
+    first, second = _put(zoo), _put(other) if other else None
+    opened.cache_clear()  # what is shared now need not be held twice
     failed, before = dict[int, str](), 0
-    for gib, jobs in sorted(todo.items()):
+    for gib, mine in sorted(todo.items()):
         each = {"CPU": THREADS, "memory": gib * GIB}
         if not room(each) and not joined():  # another cluster may grow
             said = f"A fit takes {gib} GiB of memory, which this machine has not to spare: free some, or join a larger cluster."
-            failed |= dict.fromkeys(jobs, said)
+            failed |= dict.fromkeys(mine, said)
             continue
+        jobs = dict[int, _Job]()
+        for k in mine:
+            reading, fold = readings[k], folds[readings[k].split, readings[k].fold]
+            jobs[k] = _Job(k, reading, fold, first, second if reading.split == "adapted" else None, file(out, reading, fold))
         later = _after(before, sum(map(len, todo.values())), len(failed), told)
         failed |= fan_out(jobs, each, THREADS, None, storage.join(out, "ray"), later, lambda number: None)
         before += len(jobs)
@@ -75,15 +88,32 @@ class _Job(NamedTuple):
     number: int
     reading: Reading
     fold: Fold
-    zoo: str
-    other: str | None
+    zoo: Any  # reference to _Shared
+    other: Any
     file: str
 
     def __call__(self, board: Any) -> None:
-        first = opened(self.zoo)
-        table = read(self.reading, self.fold, opened(self.other), first) if self.other else read(self.reading, self.fold, first)
+        first: Models = ray.get(self.zoo).models()
+        table = read(self.reading, self.fold, ray.get(self.other).models() if self.other else first, first)
         storage.write(self.file, storage.parquet(table))
         board.tell.remote(self.number, 1, 1, 0)
+
+
+class _Shared(NamedTuple):
+    """Models in the shared memory of a machine, where all fits read the same copy; what does not fit there Ray puts on disk."""
+
+    index: pd.DataFrame
+    weight_MP: NDArray[Any]
+    layout: Layout
+
+    def models(self) -> Models:
+        with warnings.catch_warnings(action="ignore"):  # what is shared is read-only, and a fit only reads
+            return Models(self.index, torch.from_numpy(self.weight_MP), self.layout)
+
+
+def _put(folder: str) -> Any:
+    index, weight_MP, layout = opened(folder)
+    return ray.put(_Shared(index, weight_MP.numpy(), layout))
 
 
 @lru_cache(2)

@@ -3,6 +3,7 @@
 Axes: M member, P weight, F feature, U unit, V unit of the layer before, R weights between two units, K output, C input channel.
 """
 
+from collections.abc import Callable
 from typing import Self, final
 
 import numpy as np
@@ -17,6 +18,7 @@ from biasray.weights.chain import chain
 Floats = NDArray[np.floating]
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SINGULAR = 10  # values of each layer, the largest
+AT_ONCE = 256  # models whose features are computed together: for many more the layers' products would not fit in memory
 
 
 @final
@@ -30,9 +32,12 @@ class Statistics(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Floats) -> Floats:
+        return by_parts(self._some, X)
+
+    def _some(self, X: Floats) -> Floats:
         found = []
         for entry in self.layout.entries:
-            part_MP = np.asarray(X)[:, entry.start : entry.stop]
+            part_MP = X[:, entry.start : entry.stop]
             found += [part_MP.mean(1), part_MP.var(1), *np.quantile(part_MP, QUANTILES, axis=1)]
         return np.stack(found, 1)
 
@@ -57,6 +62,9 @@ class Invariants(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Floats) -> Floats:
+        return by_parts(self._some, X)
+
+    def _some(self, X: Floats) -> Floats:
         tensors = self.layout.take(torch.from_numpy(np.ascontiguousarray(X, np.float32)))
         layers = chain(self.layout)
         each = [layer.between(tensors).double() for layer in layers]
@@ -76,6 +84,12 @@ class Invariants(TransformerMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
+
+
+def by_parts(features: Callable[[Floats], Floats], X: Floats) -> Floats:
+    """(M, F) of the rows of X, some at a time."""
+    rows = np.asarray(X)
+    return np.concatenate([features(rows[at : at + AT_ONCE]) for at in range(0, max(len(rows), 1), AT_ONCE)])
 
 
 def _paths(each: list[Tensor]) -> Tensor:

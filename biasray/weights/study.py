@@ -176,12 +176,12 @@ def memory(reading: Reading, zoos: Sequence[Models]) -> int:
     """Bytes that a fit takes at the most; the last of the zoos is the one that is read.
 
     A neural detector's weights with their gradients, what Adam keeps, the best so far and Adam's own sums: measured, 8 times
-    the weights, and what it computes of a batch. Of the zoo what is read from, and copies for scikit-learn and the control.
+    the weights, and what it computes of a batch. Of the zoo, which is shared, copies for scikit-learn and the control.
     """
-    index, weight_MP, at = zoos[-1]
+    index, _, at = zoos[-1]
     detector = _made(reading, at)
     copies, plain = (detector.copies, detector.detector) if isinstance(detector, Augmented) else (1, detector)
-    last, numbers = plain.steps[-1][1], sum(zoo.weight_MP.numel() for zoo in zoos) + 3 * copies * weight_MP.numel()
+    last, numbers = plain.steps[-1][1], 3 * copies * max(zoo.weight_MP.numel() for zoo in zoos)
     if isinstance(last, Neural):
         numbers += 8 * last.size(index["level"].nunique()) + last.by_weight * last.batch * at.size
     return PYTHON + 4 * numbers

@@ -40,9 +40,8 @@ def main(config: Config) -> None:
         place_M = np.arange(config.members)
         about_M = pd.DataFrame({"level": place_M % LEVELS, "init": place_M})
         draw(zoo, "digit-cnn", (3, 28, 28), 10, about_M, EACH)
-        index, _, layout = opened(zoo)
+        index, layout = opened(zoo).index, opened(zoo).layout
         parts: Parts = {("group", k): fold for k, fold in enumerate(folds(index, "group", 0))}
-        opened.cache_clear()
         names = [name for name in detectors.found() if not isinstance(detectors.known(name)(layout, 0), Neural)]
         readings = [Reading(name, "all", "none", *part, 0) for name in names for part in parts]
         with Watch() as watch:
@@ -64,7 +63,7 @@ def main(config: Config) -> None:
 
 
 class Watch:
-    """The most memory that this process and all that it started had to themselves, looked at every second."""
+    """The most memory of this process and all that it started, what they share counted once, looked at every second."""
 
     def __enter__(self) -> "Watch":
         self.peak, self._ended = 0, threading.Event()
@@ -78,13 +77,13 @@ class Watch:
 
     def _look(self) -> None:
         while not self._ended.wait(1):
-            self.peak = max(self.peak, sum(map(private, psutil.Process().children(recursive=True))) + private(psutil.Process()))
+            self.peak = max(self.peak, sum(map(share, [psutil.Process(), *psutil.Process().children(recursive=True)])))
 
 
-def private(process: psutil.Process) -> int:
-    """Bytes of a process that no other shares; 0 where it has just ended."""
+def share(process: psutil.Process) -> int:
+    """Bytes of a process, of what several hold in common its part; 0 where it has just ended."""
     try:
-        return int(process.memory_full_info().uss)
+        return int(process.memory_full_info().pss)
     except psutil.NoSuchProcess:
         return 0
 
