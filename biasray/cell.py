@@ -26,6 +26,7 @@ from biasray.resident import Resident
 from biasray.world import Alone, World
 
 DONE = "done.json"
+SECONDARY = "secondary "  # begins the names of tables by which attributes are learnt that must not matter
 PREDICTIONS = "predictions.parquet"
 JUDGED = 1000  # training examples, aligned and as many conflicting, that networks are judged on after each epoch
 ALONE = Alone()
@@ -80,15 +81,18 @@ def run(
 def fit(experiment: Experiment, dataset: DataSet, prepared: Prepared, place: Place) -> Iterator[Trained]:
     """Train an experiment on its prepared tables, without a look at the test split: how it stands after each epoch, and once
     more at the end. Raises ValueError where it cannot be trained."""
-    told = "bias" in methods.get(experiment.method).needs
+    needs = methods.get(experiment.method).needs
     tables: dict[str, Table] = {
-        "train": resident(dataset, prepared, prepared.tables["train"], place.device, experiment, bias=told),
+        "train": resident(dataset, prepared, prepared.tables["train"], place.device, experiment, bias="bias" in needs),
         "validation": resident(dataset, prepared, prepared.tables["validation"], place.device, experiment),
     }
     if experiment.task.validation == "balanced":
         # Or a method that keeps its own best epoch would see to it that every group is right, which no label told it of.
         biased = prepare(dataset, dataclasses.replace(experiment.task, validation="biased"), experiment.seed)
         tables["choice"] = resident(dataset, biased, biased.tables["validation"], place.device, experiment)
+    if "secondary" in needs:
+        for name, (table, _) in prepared.secondary.items():
+            tables[SECONDARY + name] = resident(dataset, prepared, table, place.device, experiment, bias=False)
     if prepared.aligned:
         tables["exposure"] = resident(dataset, prepared, exposure(prepared, experiment.seed), place.device, experiment)
     plan = Plan(recipe=experiment.recipe, seed=experiment.seed, precision=experiment.precision, select=experiment.select)
@@ -111,6 +115,7 @@ def build(experiment: Experiment, prepared: Prepared) -> Method:
         bias_N=torch.tensor(train["bias"].to_numpy()),
         biases=len(prepared.biases),
         rows={split: len(table) for split, table in prepared.tables.items()},
+        secondary={SECONDARY + name: len(values) for name, (_, values) in prepared.secondary.items()},
     )
 
     def make(outputs: int) -> nn.Module:

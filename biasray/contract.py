@@ -45,6 +45,7 @@ class Labels:
     bias_N: Tensor | None = None  # (N,) int64; None for a method that does not declare that it needs it
     biases: int = 0
     rows: Mapping[str, int] | None = None  # lengths of all tables, by name
+    secondary: Mapping[str, int] | None = None  # tables whose target is another attribute, by name: its number of values
 
 
 class Objective(NamedTuple):
@@ -85,7 +86,8 @@ class Method(nn.Module, ABC):
     the method's name, holds its frozen `Config` and one final class.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset()  # "bias": told the bias label of each training example
+    # "bias": told the bias label of each training example; "secondary": given tables of the attributes that must not matter
+    needs: ClassVar[frozenset[str]] = frozenset()
     own: ClassVar[Mapping[str, Preset]]  # the paper's settings by data set; "" where the data set is not named
     version: ClassVar[int] = 1  # raised by hand when the method's results change
     reference: ClassVar[bool] = False  # shows what could be reached, and debiases nothing: no part of "all methods"

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -46,14 +46,22 @@ def settings(config: type, given: dict[str, Any], owner: str) -> Any:
     for name, value in given.items():
         if name not in known:
             raise ValueError(f"{owner} has no setting '{name}'; it has: {', '.join(known) or 'none'}.")
-        kinds = set(get_args(hints[name]) or (hints[name],))
-        if float in kinds:
-            kinds.add(int)
-        if type(value) not in kinds or (isinstance(value, int | float) and value < 0):
-            raise ValueError(f"Setting '{name}' of {owner} cannot be {value!r}; it is {_named(hints[name])}, 0 or more.")
+        if not _fits(value, hints[name]):
+            raise ValueError(f"Setting '{name}' of {owner} cannot be {value!r}; it is {_named(hints[name])}.")
     return config(**given)
 
 
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    kinds = set(get_args(hint) or (hint,))
+    if float in kinds:
+        kinds.add(int)
+    return type(value) in kinds and not (isinstance(value, int | float) and value < 0)
+
+
 def _named(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " or ".join(get_args(hint))
     names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "null"}
-    return " or ".join(names.get(kind, str(kind)) for kind in get_args(hint) or (hint,))
+    return " or ".join(names.get(kind, str(kind)) for kind in get_args(hint) or (hint,)) + ", 0 or more"

@@ -60,37 +60,6 @@ class Views(Method):
 
 
 @final
-class InnerLoop(Method):
-    """Updates a part until a criterion holds; an objective for a head alone and one for what is below it alone."""
-
-    own = {}
-    needs = frozenset({"bias"})
-
-    def __init__(self, make: Make, labels: Labels, config: Any, epochs: int) -> None:
-        super().__init__(make, labels, config, epochs)
-        self.main, self.epochs = make(labels.classes), epochs
-        self.secondary = nn.Linear(self.main.head.in_features, labels.biases)
-
-    def stages(self) -> tuple[Stage, ...]:
-        return (Stage("fit", self.step, self.epochs, streams={"primary": Stream(), "secondary": Stream("secondary")}),)
-
-    def predict(self, image_BCHW: Tensor) -> Tensor:
-        return self.main(image_BCHW)
-
-    def step(self, draw: Draw) -> Iterator[Objective]:
-        for _ in range(3):
-            batch = draw("secondary")
-            loss = self.world.mean(ce(self.secondary(self.main.features(batch.image).detach()), batch.bias))
-            if loss.item() < 0.69:  # the same on every worker
-                break
-            yield Objective(("secondary",), loss)
-        first, second = draw(), draw("secondary")
-        confusion_B = -self.secondary(self.main.features(second.image)).log_softmax(1).mean(1)
-        fit = self.world.mean(ce(self.main(first.image), first.target))
-        yield Objective(("main",), fit + 0.4 * self.world.mean(confusion_B))
-
-
-@final
 class Rounds(Method):
     """Rounds that rebuild their rows from predictions on another table, going on from the same weights."""
 

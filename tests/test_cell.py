@@ -135,6 +135,22 @@ def test_bias_labels_are_given_only_to_methods_that_say_they_need_them(method: s
     assert seen == ["bias" in kind.needs]
 
 
+def test_what_is_to_be_unlearnt_has_a_table_of_its_own_and_other_methods_get_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = data.load("digits")
+    for method in ("jlu", "group-dro", "erm"):
+        mine, seen = experiment(method), dict[str, Resident]()
+        monkeypatch.setattr(cell, "epochs", lambda build, tables, plan, place, seen=seen: seen.update(tables) or iter(()))
+        prepared = prepare(digits, mine.task, mine.seed)
+        list(cell.fit(mine, digits, prepared, Place(folder=str(tmp_path))))
+        own = [name for name in seen if name.startswith(cell.SECONDARY)]
+        assert bool(own) == (method == "jlu")
+        for name in own:
+            assert seen[name].target_N.tolist() == prepared.tables["train"]["bias"].tolist()
+            assert seen[name].bias_N is None
+
+
 @pytest.mark.parametrize("method", [name for name, kind in methods.found().items() if "bias" not in kind.needs])
 def test_no_batch_of_any_table_carries_bias_labels_to_a_method_without_the_need(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -300,7 +300,7 @@ def test_networks_named_are_those_trained_and_of_a_wrapped_method_its_own() -> N
     of = tables()
     assert networks(Case("Views").build(labels(of))) == ["network"]
     assert networks(Case("Wrapper").build(labels(of))) == ["region", "inner.network"]
-    assert networks(Case("InnerLoop").build(labels(of))) == ["main", "secondary"]
+    assert networks(Case("jlu").build(labels(of))) == ["network", "tells_0"]
 
 
 def test_a_method_is_not_shown_bias_labels_that_it_does_not_need(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,18 +36,18 @@ def _categories(column: pd.Series, role: str) -> tuple[str, ...]:
         raise ValueError(
             f"Attribute '{column.name}' is a number: "
             + (
-                "choose one with named values as the target."
-                if role == "target"
-                else "split it by a map, such as --align A=..40"
+                "split it by a map, such as --align A=..40"
+                if role == "bias"
+                else f"choose one with named values as the {role}."
             )
         )
     return tuple(sorted(column.unique()))
 
 
-def targets(examples: pd.DataFrame, target: str, known: Sequence[str]) -> Labelled:
-    """Label the target alone, for data whose bias is put into the images (colour)."""
-    column = _column(examples, target, "target", known)
-    names = _categories(column, "target")
+def targets(examples: pd.DataFrame, target: str, known: Sequence[str], role: str = "target") -> Labelled:
+    """Label what is to be learnt alone: the target of data whose bias is put into the images (colour), or another attribute."""
+    column = _column(examples, target, role, known)
+    names = _categories(column, role)
     return Labelled(examples.assign(target=column.map({n: i for i, n in enumerate(names)}).astype(np.int64)), names, ())
 
 

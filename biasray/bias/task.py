@@ -1,8 +1,8 @@
 """A controlled-bias task: which table is trained on, chosen on and tested on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, final
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,8 @@ class Question:
     """Attribute that must not matter; 'colour' colours grey digits. Default: the data set's own."""
     align: tuple[str, ...] = ()
     """Which bias values go with which target, such as Male=White (the rest goes with the other target) or Old=40.. ."""
+    unlearn: tuple[str, ...] = ()
+    """Attributes that a method is to unlearn which is told them (jlu). Default: the bias."""
     examples: int | None = None
     """Training examples. Default: as many as the data can give."""
     palette: Palette = "nam"
@@ -50,6 +52,13 @@ class Task(Question):
     """Share of training examples whose bias value goes with their target; None: the data as they are."""
 
 
+class Secondary(NamedTuple):
+    """An attribute that must not matter, as methods that unlearn it see it."""
+
+    table: pd.DataFrame  # images by which it is learnt, as in Prepared; `target` is its value
+    values: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Tables with columns row (of the data set), id, target, bias and, where coloured, red, green and blue."""
@@ -59,6 +68,7 @@ class Prepared:
     biases: tuple[str, ...]
     shape: Shape  # of the images that a network sees
     aligned: bool  # bias value k goes with target k
+    secondary: Mapping[str, Secondary] = field(default_factory=dict)  # by attribute
 
     def cells(self, split: Split) -> NDArray[np.int64]:
         """(targets, biases) examples of each group."""
@@ -94,9 +104,22 @@ def prepare(dataset: DataSet, task: Task, seed: int) -> Prepared:
     assert task.target is not None
     assert task.bias is not None
     if _is_to_be_coloured(dataset, task.bias):
-        return _coloured(dataset, task, label.targets(examples, task.target, dataset.attributes), seed)
-    labelled = label.attributes(examples, task.target, task.bias, task.align, dataset.attributes)
-    return _by_attribute(dataset, task, labelled, seed)
+        prepared = _coloured(dataset, task, label.targets(examples, task.target, dataset.attributes), seed)
+    else:
+        labelled = label.attributes(examples, task.target, task.bias, task.align, dataset.attributes)
+        prepared = _by_attribute(dataset, task, labelled, seed)
+    names = task.unlearn or (task.bias,)
+    return replace(prepared, secondary={name: _secondary(name, prepared, task, dataset) for name in names})
+
+
+def _secondary(name: str, prepared: Prepared, task: Task, dataset: DataSet) -> Secondary:
+    train = prepared.tables["train"]
+    if name == task.bias:
+        return Secondary(train.assign(target=train["bias"]), prepared.biases)
+    if name == task.target:
+        raise ValueError(f"--unlearn {name}: it is what is to be learnt; choose another attribute.")
+    labelled = label.targets(train, name, dataset.attributes, "attribute to unlearn")
+    return Secondary(labelled.examples, labelled.targets)
 
 
 def _is_to_be_coloured(dataset: DataSet, bias: str) -> bool:

@@ -25,6 +25,11 @@ def debiasing() -> list[str]:
     return [name for name, kind in found().items() if not kind.reference]
 
 
+def informed(name: str) -> bool:
+    """Whether a method is told the bias labels of training examples, as targets of its own or beside them."""
+    return bool(get(name).needs & {"bias", "secondary"})
+
+
 def get(name: str) -> type[Method]:
     if name not in found():
         raise ValueError(f"Unknown method '{name}'; choose from {', '.join(found())}.")
@@ -39,8 +44,10 @@ def config(name: str, given: dict[str, Any]) -> Any:
 
 
 def build(name: str, make: Callable[[int], nn.Module], labels: Labels, settings: dict[str, Any], epochs: int) -> Method:
-    """A method ready for the loop. It is shown the bias labels only where it declares that it needs them."""
+    """A method ready for the loop. It is told of the bias only what it declares that it needs."""
     kind = get(name)
     if "bias" not in kind.needs:
         labels = dataclasses.replace(labels, bias_N=None, biases=0)
+    if "secondary" not in kind.needs:
+        labels = dataclasses.replace(labels, secondary=None)
     return kind(make, labels, config(name, settings), epochs)

@@ -50,7 +50,7 @@ def render(
         columns=[headline.title(c) for c in chosen],
         table=[(m, [(headline.cell(rows, m, c), paper.get((m, c))) for c in chosen]) for m in names],
         paper=column,
-        informed=list(dict.fromkeys(e["called"] for e in cells if "bias" in methods.get(e["method"]).needs)),
+        informed=list(dict.fromkeys(e["called"] for e in cells if methods.informed(e["method"]))),
         seeds=rows[0]["seeds"],
         n=f"{len(prepared.tables['test']):,}",
         bias_note="Model bias is the mean over targets of "

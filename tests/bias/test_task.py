@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,6 +49,22 @@ def test_rows_point_at_the_examples_of_the_data_set() -> None:
     dataset = faces()
     for table in prepared(dataset, agreement=0.8, align=("Male=White",)).tables.values():
         assert list(dataset.examples["id"].iloc[table["row"]]) == list(table["id"])
+
+
+def test_what_is_unlearnt_is_the_bias_unless_other_attributes_are_named() -> None:
+    one = prepared(faces(), agreement=0.9, align=("Male=White",))
+    (of,) = one.secondary.values()
+    assert list(of.table["target"]) == list(one.tables["train"]["bias"])
+    assert of.values == ("race other", "race White")
+    hats = np.random.default_rng(1).choice(["cap", "none", "wig"], 2000)
+    two = prepared(replace(faces(), examples=faces().examples.assign(hat=hats)), unlearn=("race", "hat"))
+    assert {name: of.values for name, of in two.secondary.items()} == {
+        "race": ("Asian", "Black", "White"),
+        "hat": ("cap", "none", "wig"),
+    }
+    table = two.secondary["hat"].table
+    assert list(np.array(["cap", "none", "wig"])[table["target"]]) == list(hats[table["row"]])
+    assert list(table["id"]) == list(two.tables["train"]["id"])
 
 
 def test_training_and_validation_have_the_agreement_and_test_every_group_equally_often() -> None:
@@ -101,6 +119,9 @@ def test_the_number_of_training_examples_can_be_given() -> None:
         ({"bias": "hat"}, "no attribute 'hat'.*gender, race, age"),
         ({"target": "age"}, "is a number"),
         ({"bias": "gender"}, "choose two attributes"),
+        ({"unlearn": ("gender",)}, "--unlearn gender: it is what is to be learnt"),
+        ({"unlearn": ("age",)}, "'age' is a number: choose one with named values as the attribute to unlearn"),
+        ({"unlearn": ("hat",)}, "no attribute 'hat' to take as attribute to unlearn"),
     ],
 )
 def test_what_the_faces_cannot_give_is_refused_with_what_to_do(task: dict[str, object], says: str) -> None:

@@ -41,5 +41,5 @@ def test_figures_are_the_papers() -> None:
 
 
 def test_every_method_of_the_paper_is_ours_too() -> None:
-    assert set(published.METHODS) == set(methods.debiasing())
+    assert set(published.METHODS) <= set(methods.debiasing())
     assert all(len(line) == len(published.METHODS) for line in published.TABLES.values())
