@@ -20,7 +20,7 @@ class Labelled:
     biases: tuple[str, ...]
 
 
-def _column(examples: pd.DataFrame, name: str, role: str, known: Sequence[str]) -> pd.Series:
+def attribute(examples: pd.DataFrame, name: str, role: str, known: Sequence[str]) -> pd.Series:
     if name not in known:
         raise ValueError(f"There is no attribute '{name}' to take as {role}; the data set has: {', '.join(known)}.")
     column = examples[name]
@@ -46,7 +46,7 @@ def _categories(column: pd.Series, role: str) -> tuple[str, ...]:
 
 def targets(examples: pd.DataFrame, target: str, known: Sequence[str], role: str = "target") -> Labelled:
     """Label what is to be learnt alone: the target of data whose bias is put into the images (colour), or another attribute."""
-    column = _column(examples, target, role, known)
+    column = attribute(examples, target, role, known)
     names = _categories(column, role)
     return Labelled(examples.assign(target=column.map({n: i for i, n in enumerate(names)}).astype(np.int64)), names, ())
 
@@ -60,7 +60,7 @@ def attributes(examples: pd.DataFrame, target: str, bias: str, align: Sequence[s
     groups are the attribute's own and nothing is aligned.
     """
     labelled = targets(examples, target, known)
-    column = _column(examples, bias, "bias", known)
+    column = attribute(examples, bias, "bias", known)
     if bias == target:
         raise ValueError(f"Target and bias are both '{target}'; choose two attributes.")
     if not align:
@@ -70,7 +70,7 @@ def attributes(examples: pd.DataFrame, target: str, bias: str, align: Sequence[s
     chosen = _parse(align, labelled.targets)
     code_N, groups = np.full(len(column), -1), [""] * len(labelled.targets)
     for t, text in chosen.items():
-        mask, groups[t] = _matches(column, text, labelled.targets[t]), f"{bias} {text}"
+        mask, groups[t] = matches(column, text, f"--align {labelled.targets[t]}={text}"), f"{bias} {text}"
         if (code_N[mask] >= 0).any():
             raise ValueError(f"The map {' '.join(align)} gives some values of '{bias}' to two targets; give each value once.")
         code_N[mask] = t
@@ -112,7 +112,7 @@ def _parse(align: Sequence[str], targets: tuple[str, ...]) -> dict[int, str]:
     return chosen
 
 
-def _matches(column: pd.Series, text: str, target: str) -> np.ndarray:
+def matches(column: pd.Series, text: str, given: str) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column):
         low, dots, high = text.partition("..")
         try:
@@ -120,7 +120,7 @@ def _matches(column: pd.Series, text: str, target: str) -> np.ndarray:
         except ValueError:
             dots = ""
         if not dots:
-            raise ValueError(f"--align {target}={text}: '{column.name}' is a number, so give a range such as 16..36.")
+            raise ValueError(f"{given}: '{column.name}' is a number, so give a range such as 16..36.")
         mask = (column >= bounds[0]) & (column < bounds[1])
     else:
         values = text.split(",")
@@ -129,5 +129,5 @@ def _matches(column: pd.Series, text: str, target: str) -> np.ndarray:
                 raise ValueError(f"'{column.name}' has no value '{value}'; it has: {', '.join(sorted(column.unique()))}.")
         mask = column.isin(values)
     if not mask.any():
-        raise ValueError(f"--align {target}={text} matches no example; '{column.name}' is {column.min()} to {column.max()}.")
+        raise ValueError(f"{given} matches no example; '{column.name}' is {column.min()} to {column.max()}.")
     return np.asarray(mask)

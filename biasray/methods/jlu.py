@@ -36,7 +36,7 @@ SLOTS = 64  # of an epoch, in each of which the duel of the losses is noted
 class Config:
     alpha: Annotated[float, Range(0, 2)] = 1.0
     """How much confusion counts beside the target; 0 unlearns nothing, and the heads only show what could be told."""
-    enough: Annotated[float, Range(0.5, 1)] = 0.9
+    enough: Annotated[float, Range(0.1, 1)] = 0.5
     """An attribute is learnt for now where its loss is this share of a guess's, log K."""
     most: Annotated[int, Range(1, 10)] = 1
     """Times that an attribute is learnt in a step, at most."""

@@ -1,0 +1,143 @@
+"""Sets for unlearning: an extremely biased one to learn from, and sets to test on, no image in two of them.
+
+Yadav and Ramakrishnan, section 3.1: ages in 14 bins of 4 years; women of 16 to 35 and men of 40 to 70 to learn from; the
+complement, women of 40 to 70 and men of 16 to 35; and a balanced set, as many women as men of each bin. Theirs overlap.
+Axes: N example, R row of the new data set.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Literal, final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from biasray import storage
+from biasray.bias import label
+from biasray.data.dataset import DataSet, Images
+from biasray.random import rng
+
+Mask = NDArray[np.bool_]
+Names = NDArray[np.object_]
+BALANCED, COMPLEMENT, ALIKE = "balanced", "complement", "as trained"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Sets:
+    bins: tuple[int, int, int] = (16, 72, 4)
+    """Of a target in numbers: where the first begins, where the last ends, and the width of each."""
+    extreme: tuple[str, ...] = ("Female=16..36", "Male=40..71")
+    """Targets of each value of the attribute in the extremely biased set: VALUE=LOW..HIGH (HIGH not included), or
+    VALUE=NAME,NAME where the target has names."""
+    train: Literal["extreme", "original", "balanced"] = "extreme"
+    """Set to learn from: the extremely biased one, all images, or as many of each value in every bin."""
+
+
+def divided(dataset: DataSet, target: str, attribute: str, sets: Sets) -> DataSet:
+    """The images that are learnt from or tested on. A column `set` names the set of each test image; where the target is a
+    number, a column `<target> bin` holds its bin.
+
+    Whatever was learnt from, an image is tested on where it was imported for tests, or where its target and attribute do not
+    occur together in training. The balanced set takes what it can of each bin that is trained on, at most half of what the
+    complement needs too;
+    `as trained` are the other test images like those of training. Raises ValueError for what the data cannot give.
+    """
+    examples = dataset.examples
+    value_N = label.attribute(examples, attribute, "attribute to unlearn", dataset.attributes)
+    if pd.api.types.is_numeric_dtype(value_N):
+        raise ValueError(f"Attribute '{attribute}' is a number: choose one with named values to unlearn.")
+    bin_N = _bins(label.attribute(examples, target, "target", dataset.attributes), sets.bins)
+    extreme_N, complement_N = _sides(examples[target], value_N, sets.extreme, attribute)
+    known_N = (bin_N != "").to_numpy()
+    split_N, drawn = examples["split"].to_numpy(), rng("unlearning")
+    learnt_N = known_N & (extreme_N if sets.train == "extreme" else True)
+    free_N = known_N & ((split_N == "test") | ~learnt_N)
+    set_N = np.full(len(examples), "", object)
+    for name in sorted(set(bin_N[learnt_N & (split_N == "train")])):
+        parts = [np.flatnonzero(free_N & (bin_N == name) & (value_N == value)) for value in sorted(value_N.unique())]
+        most = min(len(part) // 2 if len(part) and complement_N[part[0]] else len(part) for part in parts)
+        for part in parts:
+            set_N[drawn.permutation(part)[:most]] = BALANCED
+    if not (set_N == BALANCED).any():
+        raise ValueError(f"No bin of {target} has an example of each {attribute} to test on: import more images.")
+    set_N[free_N & complement_N & (set_N == "")] = COMPLEMENT
+    set_N[learnt_N & (split_N == "test") & (set_N == "")] = ALIKE
+    kept_N = (set_N != "") | (learnt_N & (split_N != "test"))
+    if sets.train == "balanced":
+        kept_N &= (set_N != "") | _evened(split_N, bin_N, value_N, kept_N & (set_N == ""), drawn)
+    new = examples.assign(split=np.where(set_N == "", split_N, "test"), set=set_N, **({f"{target} bin": bin_N}))
+    return _part(dataset, new, np.flatnonzero(kept_N), storage.fingerprint([dataset.checksum, target, attribute, asdict(sets)]))
+
+
+def _bins(target_N: pd.Series, bins: tuple[int, int, int]) -> pd.Series:
+    """Names of bins, '16-19'; '' outside of them. A target with names is its own bins."""
+    if not pd.api.types.is_numeric_dtype(target_N):
+        return target_N.astype(str)
+    low, high, width = bins
+    if width < 1 or high <= low or (high - low) % width:
+        raise ValueError(
+            f"--bins {low} {high} {width}: give where the first begins, where the last ends, and a width that fits."
+        )
+    digits, names = len(str(high - 1)), pd.Series("", index=target_N.index, dtype=object)
+    for first in range(low, high, width):
+        inside_N = (target_N >= first) & (target_N < first + width)
+        if not inside_N.any():
+            there = f"{target_N.min():g} to {target_N.max():g}"
+            raise ValueError(f"--bins: there is no example of {first} to {first + width - 1}; {target_N.name} is {there}.")
+        names[inside_N] = f"{first:0{digits}d}-{first + width - 1:0{digits}d}"
+    return names
+
+
+def _sides(target_N: pd.Series, value_N: pd.Series, extreme: Sequence[str], attribute: str) -> tuple[Mask, Mask]:
+    """Which examples the extremely biased set may have, and which have another value's targets instead of their own."""
+    ranges: dict[str, Mask] = {}
+    for entry in extreme:
+        value, equals, text = entry.partition("=")
+        if not equals or not text or value not in set(value_N):
+            raise ValueError(f"--extreme {entry} is not VALUE=TARGETS with a {attribute} of {', '.join(sorted(set(value_N)))}.")
+        ranges[value] = label.matches(target_N, text, f"--extreme {entry}") | ranges.get(value, False)
+    if len(ranges) < 2:
+        raise ValueError(f"--extreme needs targets for two values of {attribute} or more, such as Female=16..36 Male=40..71.")
+    extreme_N, complement_N = np.zeros(len(value_N), bool), np.zeros(len(value_N), bool)
+    for value, own_N in ranges.items():
+        mine_N, others = (value_N == value).to_numpy(), [mask for other, mask in ranges.items() if other != value]
+        extreme_N |= mine_N & own_N
+        complement_N |= mine_N & ~own_N & np.logical_or.reduce(others)
+    return extreme_N, complement_N
+
+
+def _evened(
+    split_N: NDArray[np.object_], bin_N: pd.Series, value_N: pd.Series, mine_N: Mask, drawn: np.random.Generator
+) -> Mask:
+    """So many of these examples that each split has as many of each value in every bin."""
+    out_N = np.zeros(len(split_N), bool)
+    for split in ("train", "validation"):
+        for name in sorted(set(bin_N)):
+            here_N = mine_N & (split_N == split) & (bin_N == name).to_numpy()
+            parts = [np.flatnonzero(here_N & (value_N == value)) for value in sorted(value_N.unique())]
+            for part in parts:
+                out_N[drawn.permutation(part)[: min(map(len, parts))]] = True
+    return out_N
+
+
+def _part(dataset: DataSet, examples: pd.DataFrame, row_R: NDArray[np.int64], checksum: str) -> DataSet:
+    """Some rows of a data set, with other columns."""
+    place_N = np.full(len(dataset.examples), -1)
+    place_N[row_R] = np.arange(len(row_R))
+    read = None if dataset.reading is None else place_N[dataset.reading]
+    return replace(
+        dataset,
+        examples=examples.iloc[row_R].reset_index(drop=True),
+        checksum=checksum,
+        images=partial(_images, dataset, row_R),
+        reading=None if read is None else read[read >= 0],
+        store=None,
+        on_disk=False,
+    )
+
+
+def _images(dataset: DataSet, row_R: NDArray[np.int64], rows: NDArray[np.int64]) -> Images:
+    return dataset.take(row_R[rows])

@@ -1,0 +1,93 @@
+"""Has it unlearnt? What a trained network says of the target, and what can still be read from its representation.
+
+A head that was made to fail says little: a fresh probe may read what it no longer can. So probes are trained anew on frozen
+representations of the balanced set, where no target tells the attribute, and tested on others of it (five folds).
+Axes: N test example, D feature, K class.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from biasray import cell, storage
+from biasray.bias.extreme import BALANCED
+from biasray.bias.task import prepare
+from biasray.data.ages import years
+from biasray.data.dataset import DataSet
+from biasray.experiment import Experiment
+from biasray.loop import SCAN
+from biasray.predict import predict
+from biasray.world import Alone
+
+FOLDS = 5
+PROBES = ("linear", "mlp")
+
+
+class Read(NamedTuple):
+    """Of a finished cell, in the order of the test examples."""
+
+    table: pd.DataFrame  # id, set, target, value, predicted, years, said years, `own head` and each probe: what they say
+    feature_ND: NDArray[np.float32]
+
+
+def read(experiment: Experiment, dataset: DataSet, folder: str) -> Read:
+    """What the finished cell in `folder` says of its test examples, and what probes read of the attribute in the balanced set.
+
+    `dataset` is one that `bias.extreme.divided` made. Years stand where the target has them, else NaN; a probe says -1 of
+    examples outside of the balanced set.
+    """
+    prepared = prepare(dataset, experiment.task, experiment.seed)
+    method, cpu, test = cell.build(experiment, prepared), torch.device("cpu"), prepared.tables["test"]
+    method.load_state_dict(load(storage.read(storage.join(folder, "network.safetensors"))))
+    method.eval()
+    images = cell.resident(dataset, prepared, test, cpu, experiment)
+    network: Any = method.get_submodule("network")
+    seen = predict(network.features, images, SCAN * experiment.recipe.batch, Alone(), cpu, experiment.precision)
+    feature_ND = seen.logits_NK
+    with torch.no_grad():
+        own_N = method.get_submodule("tells_0")(feature_ND).argmax(1).numpy()
+    said = cell.predictions(folder)
+    p_NK = said[[f"p_{k}" for k in range(len(prepared.targets))]].to_numpy()
+    found = said[["id", "target", "predicted"]].assign(set=test["set"], value=test["bias"], **{"own head": own_N})
+    found = found.assign(**_years(test, prepared.targets, p_NK))
+    balanced_N = (found["set"] == BALANCED).to_numpy()
+    for name in PROBES:
+        said_N = np.full(len(found), -1)
+        said_N[balanced_N] = probe(name, feature_ND.numpy()[balanced_N], found[balanced_N], experiment.seed)
+        found[name] = said_N
+    return Read(found, feature_ND.numpy())
+
+
+def probe(name: str, feature_ND: NDArray[np.float32], table: pd.DataFrame, seed: int) -> NDArray[np.int64]:
+    """(N,) the attribute's value as a new classifier reads it from frozen features of examples that it has not seen.
+
+    linear: logistic regression; mlp: one hidden layer of 64. Folds have as much of each value, and of each target where there
+    is enough of it.
+    """
+    last = {
+        "linear": LogisticRegression(max_iter=5000),
+        "mlp": MLPClassifier((64,), early_stopping=True, max_iter=500, random_state=seed),
+    }[name]
+    stratum_N = table["target"] * (table["value"].max() + 1) + table["value"]
+    if stratum_N.value_counts().min() < FOLDS:
+        stratum_N = table["value"]
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(feature_ND, stratum_N)
+    return np.asarray(cross_val_predict(make_pipeline(StandardScaler(), last), feature_ND, table["value"], cv=list(folds)))
+
+
+def _years(test: pd.DataFrame, targets: tuple[str, ...], p_NK: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """The true target in years, and the mean of what the network says, where its values are ages."""
+    try:
+        middle_K = years(pd.Series(targets))
+    except ValueError:
+        return dict.fromkeys(("years", "said years"), np.full(len(test), np.nan))
+    return {"years": middle_K[test["target"]], "said years": p_NK @ middle_K}
