@@ -37,11 +37,20 @@ class Config:
     """A CSV that names in its column `file` the images to import; of the others none is."""
     without: str | None = None
     """A CSV that names in its column `file` images to leave out, such as those that a model is to be tested on later."""
+    second_opinion: str | None = None
+    """A CSV of a model's predictions, with a column `file` and attributes by their names: images whose labels it contradicts
+    are not imported, but listed in review.csv for a person to look at."""
+    tolerance: float = 5
+    """How far apart numbers may be, such as years of age."""
+    reviewed: str | None = None
+    """That review.csv with the labels a person has settled on: these count, whatever the second opinion says."""
     most_set_aside: float = 0.05
     """Share of unusable files above which the import stops."""
 
 
 def main(config: Config) -> None:
+    if config.reviewed and not config.second_opinion:
+        raise ValueError("--reviewed settles what a --second-opinion contradicts; give both.")
     refuse_relative("--source", config.source)
     refuse_relative("--out", config.out)
     with tqdm(desc=f"import {config.name}", unit=" images", mininterval=0.5, delay=1) as bar:
@@ -58,6 +67,9 @@ def main(config: Config) -> None:
             config.bias,
             config.only,
             config.without,
+            config.second_opinion,
+            config.tolerance,
+            config.reviewed,
         )
     splits = ", ".join(f"{n:,} {split}" for split, n in manifest["splits"].items())
     print(f"{config.out}: {splits}; images {' x '.join(map(str, manifest['shape']))}.")
@@ -65,6 +77,7 @@ def main(config: Config) -> None:
         ("set aside", manifest["set_aside"]),
         ("set aside as duplicates", manifest["duplicates"]),
         ("used, but worth a look", manifest["noted"]),
+        (f"wait in {config.out}/review.csv for a person to look at", manifest.get("waiting", [])),
     ):
         if remarks:
             print(f"{len(remarks):,} {title}:")
@@ -72,6 +85,8 @@ def main(config: Config) -> None:
                 print(f"  {file}: {reason}")
             if len(remarks) > 12:
                 print(f"  ... and {len(remarks) - 12:,} more, in {config.out}/manifest.json")
+    if alone := manifest.get("without second opinion"):
+        print(f"{alone:,} images are imported that the second opinion does not know.")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,12 @@ from biasray.data.adapter import Adapter, Index, Remark
 from biasray.data.dataset import OWN_COLUMNS
 from biasray.data.imported import MANIFEST
 from biasray.data.importing import Shard, chosen, describe, duplicates, finished, labels, make_shard, slice_rows
+from biasray.data.opinion import compared
 from biasray.engine.cluster import connect
 from biasray.engine.work import last_line
 
 SETTINGS = "import.json"
+REVIEW = "review.csv"
 
 
 def import_data(
@@ -33,13 +35,17 @@ def import_data(
     bias: str | None = None,
     only: str | None = None,
     without: str | None = None,
+    second_opinion: str | None = None,
+    tolerance: float = 5,
+    reviewed: str | None = None,
 ) -> dict[str, Any]:
     """Import a data set into a folder or URI and return its manifest; what is already there is not made again.
 
     `labels` is the CSV of one's own pictures; `target` and `bias` are attributes that the manifest shall name as such
     in place of the data set's usual ones. `only` and `without` are CSVs that name in a column `file` what is imported,
-    and what is not. Raises ValueError where the source has another layout, the folder holds another import, or more than
-    `most_set_aside` of the files cannot be used. Finished shards stay in any case.
+    and what is not; `second_opinion`, `tolerance` and `reviewed` are for `data.opinion.compared`, and labels that wait for a
+    person are left in `REVIEW`. Raises ValueError where the source has another layout, the folder holds another import, or more
+    than `most_set_aside` of the files cannot be used. Finished shards stay in any case.
     """
     if name not in data.adapters():
         raise ValueError(f"Unknown data set '{name}'; choose one of {', '.join(data.adapters())}.")
@@ -50,6 +56,10 @@ def import_data(
     index = adapter.index(source)
     if (only or without) and len(index.rows):
         index = chosen(index, only, without)
+    waiting = None
+    if second_opinion and len(index.rows):
+        waiting = compared(index, second_opinion, tolerance, reviewed)
+        index = waiting.kept
     rows = index.rows.reset_index(drop=True)
     assert rows["id"].is_unique
     size = adapter.size if size is None else size
@@ -66,7 +76,11 @@ def import_data(
     _claim(out, settings)
     shards = _make(adapter, source, rows, size, step, out, progress)
     called = storage.split(out)[1] if adapter.anyones else name
-    manifest = _manifest({"name": called, "shape": [len(adapter.mode), size, size], **roles}, index, shards, out)
+    head: dict[str, Any] = {"name": called, "shape": [len(adapter.mode), size, size], **roles}
+    if waiting:
+        head |= {"waiting": [list(remark) for remark in waiting.reasons], "without second opinion": waiting.alone}
+        storage.write(storage.join(out, REVIEW), waiting.review.to_csv(index=False).encode())
+    manifest = _manifest(head, index, shards, out)
     unusable = [*manifest["set_aside"], *manifest["duplicates"]]
     _refuse_if_many(unusable, total, most_set_aside, source)
     storage.write_json(storage.join(out, MANIFEST), {**manifest, "about": about or {}})

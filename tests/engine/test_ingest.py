@@ -230,3 +230,17 @@ def test_a_list_that_names_nothing_is_refused(rows: str, says: str, faces: Path,
     with pytest.raises(ValueError, match=says):
         import_data("utkface", str(faces), str(tmp_path / "out"), size=16, only=str(tmp_path / "few.csv"))
     assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_a_second_opinion_contradicts_are_left_for_a_person(faces: Path, tmp_path: Path, local_ray: None) -> None:
+    files = sorted(p.name for p in faces.iterdir())
+    second = [f"{file},{int(file.split('_')[0]) + (30 if k < 3 else 2)}" for k, file in enumerate(files)]
+    (tmp_path / "second.csv").write_text("\n".join(["file,age", *second]))
+    given = {"size": 16, "second_opinion": str(tmp_path / "second.csv")}
+    manifest = import_data("utkface", str(faces), str(tmp_path / "first"), **given)  # type: ignore[arg-type]
+    assert [file for file, _ in manifest["waiting"]] == files[:3]
+    assert sum(manifest["splits"].values()) == len(files) - 3
+    review = tmp_path / "first/review.csv"
+    settled = import_data("utkface", str(faces), str(tmp_path / "settled"), **given, reviewed=str(review))  # type: ignore[arg-type]
+    assert settled["waiting"] == []
+    assert sum(settled["splits"].values()) == len(files)

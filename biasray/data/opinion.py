@@ -1,0 +1,101 @@
+"""A second opinion on labels: those that another model's predictions contradict wait until a person has looked.
+
+Yadav and Ramakrishnan, section 3.1: ages and genders that were scraped count where a model says the same gender and an age at
+most 5 years away; what is left is looked at by hand.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from biasray.data.adapter import Index, Remark
+from biasray.data.ages import years
+from biasray.data.labelling import read_csv, refuse_twice
+
+
+class Compared(NamedTuple):
+    kept: Index  # without the images that wait
+    review: pd.DataFrame  # of those: `file`, their labels, and for each attribute that was compared `second <attribute>`
+    reasons: list[Remark]
+    alone: int  # images that the second opinion does not know
+
+
+def compared(index: Index, opinion: str, tolerance: float, reviewed: str | None) -> Compared:
+    """Labels against the CSV `opinion`, which has a column `file` and attributes by the data set's names.
+
+    Words must be the same; numbers, and ages in bins by their middles, at most `tolerance` apart. A row of the CSV `reviewed`
+    has the last word: its labels count, unchecked. Raises ValueError for a CSV that says nothing of these images.
+    """
+    rows = index.rows.reset_index(drop=True)
+    attributes = [name for name in rows.columns if name not in ("id", "split")]
+    decided = pd.Series(False, rows.index)
+    if reviewed is not None:
+        last = _table(reviewed, attributes, rows)
+        decided = rows["id"].isin(last.index)
+        for name in [name for name in attributes if name in last]:
+            rows.loc[decided, name] = _like(rows[name], last.loc[rows.loc[decided, "id"], name], reviewed)
+    second = _table(opinion, attributes, rows)
+    known = rows["id"].isin(second.index)
+    asked = known & ~decided
+    said = second.reindex(rows["id"]).reset_index(drop=True)
+    differs = {
+        name: asked.to_numpy() & _differ(rows[name], said[name], tolerance, opinion) for name in attributes if name in second
+    }
+    waits = np.logical_or.reduce(list(differs.values()))
+    review = rows[waits].rename(columns={"id": "file"}).drop(columns="split", errors="ignore")
+    review = review.assign(**{f"second {name}": said.loc[waits, name] for name in differs})
+    reasons = []
+    for at in np.flatnonzero(waits):
+        words = [f"{name} {rows[name][at]}, {said[name][at]} by the second opinion" for name in differs if differs[name][at]]
+        reasons.append(Remark(rows["id"][at], "; ".join(words)))
+    return Compared(Index(rows[~waits], index.set_aside, index.noted), review, reasons, int((~known & ~decided).sum()))
+
+
+def _table(uri: str, attributes: list[str], rows: pd.DataFrame) -> pd.DataFrame:
+    """The CSV by file; raises ValueError where it has no column of the data set's, or no image."""
+    table = read_csv(uri)
+    if "file" not in table or not set(attributes) & set(table.columns):
+        raise ValueError(
+            f"{uri} needs a column 'file' and one or more of {', '.join(attributes)}; it has {', '.join(table.columns)}."
+        )
+    refuse_twice(table["file"], uri)
+    if not table["file"].isin(rows["id"]).any():
+        raise ValueError(
+            f"{uri} names no image of the data set ({table['file'].iloc[0]} is none); such is {rows['id'].iloc[0]}."
+        )
+    return table.set_index("file")
+
+
+def _differ(label: pd.Series, said: pd.Series, tolerance: float, opinion: str) -> NDArray[np.bool_]:
+    """(N,) where the two do not agree; where the second opinion is silent they do."""
+    silent = (said.isna() | (said == "")).to_numpy()
+    try:
+        mine, other = years(label), years(_numbers(said[~silent]))
+    except ValueError:
+        if not set(label) & set(said):
+            raise ValueError(
+                f"{opinion} and the data set share no value of '{label.name}' ({said[~silent].iloc[0]}, {label.iloc[0]}): "
+                "write them the same way."
+            ) from None
+        return ~silent & (label != said).to_numpy()
+    out = np.zeros(len(label), bool)
+    out[~silent] = np.abs(mine[~silent] - other) > tolerance
+    return out
+
+
+def _numbers(said: pd.Series) -> pd.Series:
+    """As numbers where all are."""
+    numbers = pd.to_numeric(said, errors="coerce")
+    return said if numbers.isna().any() else numbers
+
+
+def _like(label: pd.Series, given: pd.Series, reviewed: str) -> NDArray[np.generic]:
+    """Reviewed labels as the data set writes its own; raises ValueError for a number that is none."""
+    if not pd.api.types.is_numeric_dtype(label):
+        return given.to_numpy()
+    numbers = pd.to_numeric(given, errors="coerce")
+    if numbers.isna().any():
+        raise ValueError(f"{reviewed}: {label.name} '{given[numbers.isna()].iloc[0]}' is no number.")
+    return numbers.to_numpy().astype(label.dtype)
