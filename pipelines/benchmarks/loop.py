@@ -3,8 +3,9 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def measure(name: str, images: int, side: int, channels: int, rounds: int) -> di
     precision = fast_precision(name, CPU)
     with tempfile.TemporaryDirectory() as folder:
         loops: dict[str, Callable[[], float]] = {
-            "ours": lambda: ours(name, table, few, precision),
+            "ours": lambda: ours("erm", {}, name, {"train": table, "validation": few}, precision),
             "bare": lambda: bare(name, table, precision),
         }
         if channels == 3:
@@ -89,26 +90,31 @@ def measure(name: str, images: int, side: int, channels: int, rounds: int) -> di
     return figures
 
 
-def ours(name: str, table: Resident, validation: Resident, precision: Precision) -> float:
-    """Seconds of one epoch, from the first draw to the last update, without start and validation."""
+def ours(method: str, settings: dict[str, Any], network: str, tables: Mapping[str, Resident], precision: Precision) -> float:
+    """Seconds of one epoch, from the first draw to the last update, without start and validation. Of tables besides training
+    and validation the target is another attribute's."""
     ended: list[float] = []
     began: list[float] = []
-    fetch = table.fetch
+    table = tables["train"]
+    fetches = {name: each.fetch for name, each in tables.items()}
 
-    def first_fetch(*args: Any) -> Any:
+    def first_fetch(name: str, *args: Any) -> Any:
         began.append(time.perf_counter())
-        table.fetch = fetch  # type: ignore[method-assign]
-        return fetch(*args)
+        for each, fetch in fetches.items():
+            tables[each].fetch = fetch  # type: ignore[method-assign]
+        return fetches[name](*args)
 
     def note(tick: Tick) -> None:
         ended.append(time.perf_counter())
 
-    table.fetch = first_fetch  # type: ignore[assignment, method-assign]
-    labels = Labels(table.target_N, 10)
+    for each in tables:
+        tables[each].fetch = partial(first_fetch, each)  # type: ignore[method-assign]
+    secondary = {name: int(each.target_N.max()) + 1 for name, each in tables.items() if name not in ("train", "validation")}
+    labels = Labels(table.target_N, int(table.target_N.max()) + 1, secondary=secondary)
     with tempfile.TemporaryDirectory() as folder:
         train(
-            lambda: methods.build("erm", lambda k: networks.build(name, shape(table), k), labels, {}, 1),
-            {"train": table, "validation": validation},
+            lambda: methods.build(method, lambda k: networks.build(network, shape(table), k), labels, settings, 1),
+            tables,
             Plan(recipe=Recipe(), seed=0, precision=precision),
             Place(folder=folder, progress=note),
         )
