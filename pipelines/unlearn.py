@@ -55,6 +55,8 @@ class Config:
     """Times that an attribute is learnt in a step, at most."""
     routing: Literal["alvi", "printed"] = jlu.Config().routing
     """alvi: the attribute's loss moves its head alone, confusion the representation alone; printed: both move both."""
+    first: int = jlu.Config().first
+    """Epochs before, in which the target is learnt and nothing unlearnt."""
     training: Training = Training()
     compute: Compute = Compute()
     seeds: int | None = None
@@ -123,7 +125,7 @@ def experiments(config: Config, dataset: DataSet, device: torch.device) -> list[
     task = Task(data=config.data, target=target, bias=attribute, unlearn=config.unlearn, test="natural")
     cells = []
     for alpha in dict.fromkeys(config.alpha):
-        settings = {"alpha": alpha, "enough": config.enough, "most": config.most, "routing": config.routing}
+        settings = {"alpha": alpha, **{name: getattr(config, name) for name in ("enough", "most", "routing", "first")}}
         for seed in range(config.seed, config.seed + seeds):
             made = resolved(task, config.training, dataset, "jlu", settings, config.scale, seed, device)
             cells.append(dataclasses.replace(made, called=f"alpha {alpha:g}"))
@@ -158,7 +160,7 @@ def judged(
         place_N2=planes({called: reads[0].feature_ND[balanced_N] for called, reads in found.items()}, first.seed),
         value_N=prepared.tables["test"]["bias"].to_numpy()[balanced_N],
         duel_ST2={called: np.stack([duel(folder) for _, folder in mine]) for called, mine in by_alpha.items()},
-        epochs=first.epochs,
+        epochs=config.first + first.epochs,
         settings={called: _said(mine[0][0]) for called, mine in by_alpha.items()},
         seconds=seconds,
     )

@@ -10,14 +10,15 @@ C_s is the cross-entropy of the uniform distribution and p, log K_s at the least
 their own, which need not hold the target. Routing 'alvi': L_s moves h_s alone, and L moves f and h; 'printed', as the second
 paper writes it: L_s moves f and h_s, L moves f, h and each h_s.
 
-Departures: the papers do not say when L_s is optimised, hence `enough` and `most`. The second names neither optimiser nor
-rate. C_s is computed on the images that s was last learnt from, which saves a pass.
+Departures: the papers do not say when L_s is optimised, hence `enough` and `most`. Alvi et al. start from a network that
+knows faces, hence `first`. The second paper names neither optimiser nor rate. C_s is computed on the images that s was last learnt from, which saves a pass.
 Axes: B example, S slot of time, A attribute, D feature, C H W channel and pixel.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal, final
 
 import torch
@@ -42,6 +43,8 @@ class Config:
     """Times that an attribute is learnt in a step, at most."""
     routing: Literal["alvi", "printed"] = "alvi"
     """Which losses move what."""
+    first: Annotated[int, Range(0, 40)] = 0
+    """Epochs before, in which the target is learnt and nothing unlearnt: alpha is 0."""
 
 
 @final
@@ -59,18 +62,21 @@ class JLU(Method):
         for k, values in enumerate(self.values.values()):
             self.add_module(f"tells_{k}", nn.Linear(network.head.in_features, values))
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # examples of the target, in all
-        self.register_buffer("duel_S2A", torch.zeros(SLOTS * epochs, 2, len(self.values)))  # sums of L_s, of C_s
-        self.register_buffer("steps_S", torch.zeros(SLOTS * epochs))
+        slots = SLOTS * (config.first + epochs)
+        self.register_buffer("duel_S2A", torch.zeros(slots, 2, len(self.values)))  # sums of L_s, of C_s
+        self.register_buffer("steps_S", torch.zeros(slots))
 
     def stages(self) -> tuple[Stage, ...]:
         streams = {"train": Stream()} | {name: Stream(name) for name in self.values}
-        return (Stage("fit", self.step, self.epochs, streams=streams),)
+        start = Stage("start", partial(self.step, alpha=0), self.config.first, streams=streams)
+        fit = Stage("fit", partial(self.step, alpha=self.config.alpha), self.epochs, streams=streams)
+        return (start, fit) if self.config.first else (fit,)
 
     def predict(self, image_BCHW: Tensor) -> Tensor:
         logits: Tensor = self.network(image_BCHW)
         return logits
 
-    def step(self, draw: Draw) -> Iterator[Objective]:
+    def step(self, draw: Draw, alpha: float) -> Iterator[Objective]:
         apart, heads = self.config.routing == "alvi", [f"tells_{k}" for k in range(len(self.values))]
         duel, last = list[Tensor](), list[tuple[Tensor, Tensor]]()
         for head, (name, values) in zip(heads, self.values.items(), strict=True):
@@ -90,7 +96,7 @@ class JLU(Method):
             told = self.told(head, feature_BD if apart else self.network.features(image_BCHW))  # which has moved since
             confusion = self.world.mean(-told.log_softmax(1).mean(1))
             duel.append(confusion.detach())
-            loss = loss + self.config.alpha * confusion
+            loss = loss + alpha * confusion
         self.note(batch, torch.stack(duel))
         yield Objective(("network",) if apart else ("network", *heads), loss)
 
@@ -100,7 +106,7 @@ class JLU(Method):
 
     def note(self, batch: Batch, loss_2A: Tensor) -> None:
         """Add the losses of all attributes, learning before confusion, to those of the present slot of time."""
-        slot = min(int(self.get_buffer("seen")) * SLOTS // self.rows, SLOTS * self.epochs - 1)
+        slot = min(int(self.get_buffer("seen")) * SLOTS // self.rows, len(self.get_buffer("steps_S")) - 1)
         self.get_buffer("duel_S2A")[slot] += loss_2A.view(2, -1)
         self.get_buffer("steps_S")[slot] += 1
         self.get_buffer("seen").add_(self.world.sum(torch.tensor(len(batch.index), device=loss_2A.device)))

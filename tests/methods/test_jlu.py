@@ -28,7 +28,7 @@ def build(target_N: Tensor, **settings: Any) -> Method:
 def drive(method: Method, batches: dict[str, Batch]) -> list[tuple[tuple[str, ...], float]]:
     """One step with plain gradient descent: what it yielded."""
     seen = []
-    for networks, loss in method.step(lambda stream="train": batches[stream]):
+    for networks, loss in method.step(lambda stream="train": batches[stream], method.config.alpha):  # type: ignore[call-arg, operator]
         parameters = [p for name in networks for p in method.get_submodule(name).parameters()]
         for p in parameters:
             p.grad = None

@@ -89,15 +89,9 @@ def test_levels_are_read_recorded_reported_and_not_read_twice(
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
 def test_a_wrong_argument_is_one_sentence(words: list[str], says: str, zoo: str) -> None:
+    given = [w.replace("MODEL", f"{Path(zoo).parent}/6.safetensors") for w in words]
     with pytest.raises(ValueError, match=f"^.*{re.escape(says)}[^\n]*$"):
-        run(
-            "--zoo",
-            zoo,
-            *CHEAP,
-            "--tracking",
-            "none",
-            *(w.replace("MODEL", f"{Path(zoo).parent}/6.safetensors") for w in words),
-        )
+        run("--zoo", zoo, *CHEAP, "--tracking", "none", *given)
 
 
 def test_the_most_and_the_fewest_models_that_a_curve_may_ask_for_can_be_had(zoo: str, tmp_path: Path, local_ray: None) -> None:
@@ -111,38 +105,31 @@ def test_models_are_read_by_their_convolutions_in_any_order_and_after_another_fa
     zoo: str, tmp_path: Path, local_ray: None
 ) -> None:
     """By a second zoo, of another network, with its own accuracy as the oracle."""
-    weight_MP, level_M, at = rows(40, "mlp")
+    small = (3, 8, 8)
+    weight_MP, level_M, at = rows(40, "mlp", shape=small)
     (tmp_path / "others").mkdir()
     for k, row_P in enumerate(weight_MP):
         save_file(at.state_dict(row_P), tmp_path / f"others/{k}.safetensors")
     table = pd.DataFrame({"file": [f"{k}.safetensors" for k in range(40)], "level": level_M.numpy(), "accuracy": level_M / 10})
-    import_zoo(table, str(tmp_path / "others"), "mlp", SHAPE, 10, str(tmp_path / "wide"))
+    import_zoo(table, str(tmp_path / "others"), "mlp", small, 10, str(tmp_path / "wide"))
     out, none = str(tmp_path / "out"), ["--tracking", "none"]
-    words = ["--detectors", "statistics-forest", "dense", "--split", "adapted", "random", "--adapt", str(tmp_path / "wide")]
-    run("--zoo", zoo, *words, "--out", out, *none)
+    after = ["--adapt", str(tmp_path / "wide"), *none]
+    run("--zoo", zoo, "--detectors", "statistics-forest", "--split", "adapted", "random", *after, "--out", out)
     values = {(r["method"], r["metric"], r["setting"]): r for r in storage.read_json(f"{out}/results.json")["rows"]}
     assert values["statistics-forest", "accuracy", "all layers, adapted split, 32 models"]["n"] == 8
-    assert values["dense", "accuracy", "all layers, fine-tuned, adapted split, 32 models"]["n"] == 8
     assert values["its own accuracy", "accuracy", "no weights, adapted split, 32 models"]["value"] == 1
     assert values["statistics-forest", "accuracy", "all layers, random split, 32 models"]["n"] == 40
     assert "Learnt from 80 % of the models of another family" in (tmp_path / "out/report.html").read_text()
-    words = [
-        "--detectors",
-        "statistics-forest",
-        "--split",
-        "group",
-        "--group",
-        "init",
-        "--layers",
-        "conv",
-        "--front",
-        "canonical",
-    ]
+    run("--zoo", zoo, "--detectors", "dense", "--split", "adapted", *after, "--out", str(tmp_path / "dense"))
+    found = storage.read_json(f"{tmp_path}/dense/results.json")["rows"]
+    assert "all layers, fine-tuned, adapted split, 32 models" in {r["setting"] for r in found if r["method"] == "dense"}
+    words = ["--detectors", "statistics-forest", "--split", "group", "--group", "init"]
+    words += ["--layers", "conv", "--front", "canonical"]
     run("--zoo", zoo, *words, "--out", str(tmp_path / "conv"), *none)
     found = storage.read_json(f"{tmp_path}/conv/results.json")["rows"]
     assert {r["setting"] for r in found} >= {"convolutions alone, canonical, group split, 32 models"}
     with pytest.raises(ValueError, match="no convolution whose weights could be read alone; leave out --layers conv"):
-        run("--zoo", zoo, "--adapt", str(tmp_path / "wide"), "--split", "adapted", "--layers", "conv", *none)
+        run("--zoo", zoo, "--split", "adapted", "--layers", "conv", *after)
 
 
 def test_of_a_detector_that_lacks_a_fit_nothing_is_shown_and_the_others_stay(

@@ -16,7 +16,9 @@ def tiny() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 6, 5), nn.Conv2d(6, 8, 3), nn.Flatten(), nn.Linear(32, 12), nn.Linear(12, 5))
 
 
-def rows(models: int, network: str | None = None, shared: bool = False) -> tuple[Tensor, Tensor, Layout]:
+def rows(
+    models: int, network: str | None = None, shared: bool = False, shape: tuple[int, int, int] = SHAPE
+) -> tuple[Tensor, Tensor, Layout]:
     """(M, P) weights, (M,) levels and their layout, of the tiny network unless another is named.
 
     The higher the level, the larger all weights, as training has it; weights are drawn for each model, or are those of one
@@ -25,7 +27,7 @@ def rows(models: int, network: str | None = None, shared: bool = False) -> tuple
     drawn = generator("planted", models)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        made = build(network, SHAPE, 10) if network else tiny()
+        made = build(network, shape, 10) if network else tiny()
     at = layout.of(made)
     row_P = at.row(made.state_dict())
     scale_P = torch.cat([made.state_dict()[e.name].abs().mean().expand(e.stop - e.start) for e in at.entries])
