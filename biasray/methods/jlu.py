@@ -11,7 +11,8 @@ their own, which need not hold the target. Routing 'alvi': L_s moves h_s alone, 
 paper writes it: L_s moves f and h_s, L moves f, h and each h_s.
 
 Departures: the papers do not say when L_s is optimised, hence `enough` and `most`. Alvi et al. start from a network that
-knows faces, hence `first`. The second paper names neither optimiser nor rate. C_s is computed on the images that s was last learnt from, which saves a pass.
+knows faces, hence `first`. The second paper names neither optimiser nor rate. C_s is computed on the images that s was last
+learnt from, which saves a pass.
 Axes: B example, S slot of time, A attribute, D feature, C H W channel and pixel.
 """
 

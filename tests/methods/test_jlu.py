@@ -92,7 +92,7 @@ def test_an_attribute_is_learnt_until_it_is_known_well_enough_but_not_more_often
     assert times["tells_1"] <= most
 
 
-def trained(folder: Path, method: str, **settings: Any) -> Method:
+def trained(folder: Path, method: str, epochs: int = 12, **settings: Any) -> tuple[Method, list[dict[str, Any]]]:
     of = training.tables(400)
     secondary = training.table(400, 9)
     assert secondary.bias_N is not None
@@ -102,19 +102,27 @@ def trained(folder: Path, method: str, **settings: Any) -> Method:
     told = Labels(told.target_N, told.classes, secondary={"secondary": 2})
     make = training.partial(training.networks.build, "cnn", (3, training.SIDE, training.SIDE))
     plan = Plan(recipe=Recipe(lr=2e-3, batch=50), seed=0)
-    return train(lambda: methods.build(method, make, told, settings, 12), of, plan, Place(folder=str(folder)))[0]
+    return train(lambda: methods.build(method, make, told, settings, epochs), of, plan, Place(folder=str(folder)))
 
 
 def test_with_alpha_0_it_is_erm_bit_for_bit(tmp_path: Path) -> None:
-    erm, none = trained(tmp_path / "erm", "erm").state_dict(), trained(tmp_path / "jlu", "jlu", alpha=0.0).state_dict()
-    assert all(torch.equal(x, none[name]) for name, x in erm.items())
+    (erm, _), (none, _) = trained(tmp_path / "erm", "erm"), trained(tmp_path / "jlu", "jlu", alpha=0.0)
+    assert all(torch.equal(x, none.state_dict()[name]) for name, x in erm.state_dict().items())
+
+
+def test_epochs_before_are_as_if_nothing_were_to_be_unlearnt(tmp_path: Path) -> None:
+    _, erm = trained(tmp_path / "erm", "erm", epochs=2)
+    _, later = trained(tmp_path / "jlu", "jlu", epochs=2, alpha=1.0, first=2)
+    assert [(entry["stage"], entry["epoch"]) for entry in later] == [("start", 1), ("start", 2), ("fit", 1), ("fit", 2)]
+    assert [entry["losses"]["network"] for entry in later[:2]] == [entry["losses"]["network"] for entry in erm]
+    assert later[2]["losses"]["network"] > erm[1]["losses"]["network"] + 0.3  # confusion is at least log 2
 
 
 def test_a_head_that_goes_on_learning_can_tell_the_attribute_no_longer(tmp_path: Path) -> None:
     """It says nothing of another reader: a fresh one still tells this attribute from these features, always."""
     loss = {}
     for alpha in (0.0, 2.0):
-        method = trained(tmp_path / str(alpha), "jlu", alpha=alpha, most=5, enough=1.0)
+        method, _ = trained(tmp_path / str(alpha), "jlu", alpha=alpha, most=5, enough=1.0)
         learnt_S, steps_S = method.get_buffer("duel_S2A")[:, 0, 0], method.get_buffer("steps_S")
         last_S = (steps_S > 0).nonzero()[-8:, 0]
         loss[alpha] = float((learnt_S[last_S] / steps_S[last_S]).mean()) / math.log(2)
