@@ -36,6 +36,14 @@ def test_the_extreme_set_has_young_women_and_old_men_alone_and_the_complement_th
     assert complement.sum() > 300
 
 
+def test_ages_that_both_are_learnt_at_are_no_complement() -> None:
+    examples = made(extreme=("Female=16..50", "Male=40..71")).examples
+    complement = examples[examples["set"] == COMPLEMENT]
+    ages = complement.groupby("gender")["age"].agg(["min", "max"])
+    assert ages.loc["Female"].tolist() == [50, 70]
+    assert ages.loc["Male"].tolist() == [16, 39]
+
+
 @pytest.mark.parametrize("train", ["extreme", "original", "balanced"])
 def test_the_balanced_set_has_as_many_of_each_in_every_bin_and_no_image_is_learnt_from_and_tested_on(train: str) -> None:
     before, examples = faces(4000).examples.set_index("id"), made(train).examples
