@@ -91,7 +91,7 @@ def main(config: Config) -> str:
     tested = prepared.tables["test"]["set"].value_counts()
     sizes = [f"{len(prepared.tables['train']):,} to learn from", *(f"{n:,} {part}" for part, n in tested.items())]
     print(f"{dataset.name}: {', '.join(sizes)}")
-    print(f"{len(cells)} trainings, {cells[0].network}, {cells[0].epochs} epochs\nout: {name}\n")
+    print(f"{len(cells)} trainings, {cells[0].network}, {config.first + cells[0].epochs} epochs\nout: {name}\n")
     folders = [storage.join(out, "cells", f"{e.called.replace(' ', '-')}-{e.seed}") for e in cells]
 
     def record(number: int) -> None:
