@@ -115,7 +115,7 @@ def build(experiment: Experiment, prepared: Prepared) -> Method:
         bias_N=torch.tensor(train["bias"].to_numpy()),
         biases=len(prepared.biases),
         rows={split: len(table) for split, table in prepared.tables.items()},
-        secondary={SECONDARY + name: len(values) for name, (_, values) in prepared.secondary.items()},
+        secondary={SECONDARY + name: of.counts for name, of in prepared.secondary.items()},
     )
 
     def make(outputs: int) -> nn.Module:

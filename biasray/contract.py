@@ -45,7 +45,7 @@ class Labels:
     bias_N: Tensor | None = None  # (N,) int64; None for a method that does not declare that it needs it
     biases: int = 0
     rows: Mapping[str, int] | None = None  # lengths of all tables, by name
-    secondary: Mapping[str, int] | None = None  # tables whose target is another attribute, by name: its number of values
+    secondary: Mapping[str, tuple[int, ...]] | None = None  # tables whose target is another attribute: examples of each value
 
 
 class Objective(NamedTuple):

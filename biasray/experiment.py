@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from biasray import data, methods, networks, storage
-from biasray.bias.task import Task, resolve
+from biasray.bias.task import Question, Task, resolve
 from biasray.data.dataset import DataSet
 from biasray.loop import Select
 from biasray.predict import Precision
@@ -111,6 +111,8 @@ class Experiment:
         """Of what determines the result: where the data lie is not in it, their checksum is."""
         fields = {**dataclasses.asdict(self), "results": RESULTS}
         del fields["task"]["data"], fields["called"]
+        if "secondary" not in methods.get(self.method).needs:
+            del fields["task"]["unlearn"]
         return storage.fingerprint(fields)
 
 
@@ -155,6 +157,12 @@ def resolved(
         select=training.select,
         seed=seed,
     )
+
+
+def refuse_unlearn(task: Question, names: Sequence[str]) -> None:
+    """Raise ValueError where attributes are to be unlearnt and no method does."""
+    if task.unlearn and not any("secondary" in methods.get(name).needs for name in names):
+        raise ValueError(f"--unlearn {' '.join(task.unlearn)}: {', '.join(names)} unlearns nothing; take jlu, or leave it out.")
 
 
 def usual_network(dataset: DataSet, scale: Scale) -> str:

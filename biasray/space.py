@@ -57,7 +57,7 @@ def _fits(value: Any, hint: Any) -> bool:
     kinds = set(get_args(hint) or (hint,))
     if float in kinds:
         kinds.add(int)
-    return type(value) in kinds and not (isinstance(value, int | float) and value < 0)
+    return type(value) in kinds and not (isinstance(value, int | float) and not 0 <= value < math.inf)
 
 
 def _named(hint: Any) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load
+from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neural_network import MLPClassifier
@@ -25,7 +26,7 @@ from biasray.data.ages import years
 from biasray.data.dataset import DataSet
 from biasray.experiment import Experiment
 from biasray.loop import SCAN
-from biasray.predict import predict
+from biasray.predict import Precision, predict
 from biasray.world import Alone
 
 FOLDS = 5
@@ -35,39 +36,42 @@ PROBES = ("linear", "mlp")
 class Read(NamedTuple):
     """Of a finished cell, in the order of the test examples."""
 
-    table: pd.DataFrame  # id, set, target, value, predicted, years, said years, `own head` and each probe: what they say
+    table: pd.DataFrame  # id, set, target, value, predicted, bins off, years, said years, `own head`, each probe: what they say
     feature_ND: NDArray[np.float32]
 
 
 def read(experiment: Experiment, dataset: DataSet, folder: str) -> Read:
-    """What the finished cell in `folder` says of its test examples, and what probes read of the attribute in the balanced set.
+    """What the finished cell in `folder` says of its test examples, and what probes read of the first attribute in the
+    balanced set.
 
-    `dataset` is one that `bias.extreme.divided` made. Years stand where the target has them, else NaN; a probe says -1 of
-    examples outside of the balanced set.
+    `dataset` is one that `bias.extreme.divided` made. Years, and how many bins it is off, stand where the target is an age,
+    else NaN; a probe says -1 of examples outside of the balanced set.
     """
     prepared = prepare(dataset, experiment.task, experiment.seed)
     method, cpu, test = cell.build(experiment, prepared), torch.device("cpu"), prepared.tables["test"]
+    precision: Precision = "float64" if experiment.precision == "float64" else "float32"  # what every CPU has
+    method.to(torch.float64 if precision == "float64" else torch.float32)
     method.load_state_dict(load(storage.read(storage.join(folder, "network.safetensors"))))
     method.eval()
     images = cell.resident(dataset, prepared, test, cpu, experiment)
     network: Any = method.get_submodule("network")
-    seen = predict(network.features, images, SCAN * experiment.recipe.batch, Alone(), cpu, experiment.precision)
-    feature_ND = seen.logits_NK
+    feature_ND = predict(network.features, images, SCAN * experiment.recipe.batch, Alone(), cpu, precision).logits_NK
     with torch.no_grad():
         own_N = method.get_submodule("tells_0")(feature_ND).argmax(1).numpy()
     said = cell.predictions(folder)
-    p_NK = said[[f"p_{k}" for k in range(len(prepared.targets))]].to_numpy()
     found = said[["id", "target", "predicted"]].assign(set=test["set"], value=test["bias"], **{"own head": own_N})
-    found = found.assign(**_years(test, prepared.targets, p_NK))
+    p_NK = said[[f"p_{k}" for k in range(len(prepared.targets))]].to_numpy()
+    target = str(experiment.task.target).removesuffix(" bin")
+    found = found.assign(**_ages(found, test[target], prepared.targets, p_NK))
     balanced_N = (found["set"] == BALANCED).to_numpy()
     for name in PROBES:
-        said_N = np.full(len(found), -1)
-        said_N[balanced_N] = probe(name, feature_ND.numpy()[balanced_N], found[balanced_N], experiment.seed)
-        found[name] = said_N
+        read_N = np.full(len(found), -1)
+        read_N[balanced_N] = probe(name, feature_ND.numpy()[balanced_N], found[balanced_N], experiment.seed)
+        found[name] = read_N
     return Read(found, feature_ND.numpy())
 
 
-def probe(name: str, feature_ND: NDArray[np.float32], table: pd.DataFrame, seed: int) -> NDArray[np.int64]:
+def probe(name: str, feature_ND: NDArray[np.floating], table: pd.DataFrame, seed: int) -> NDArray[np.int64]:
     """(N,) the attribute's value as a new classifier reads it from frozen features of examples that it has not seen.
 
     linear: logistic regression; mlp: one hidden layer of 64. Folds have as much of each value, and of each target where there
@@ -84,10 +88,12 @@ def probe(name: str, feature_ND: NDArray[np.float32], table: pd.DataFrame, seed:
     return np.asarray(cross_val_predict(make_pipeline(StandardScaler(), last), feature_ND, table["value"], cv=list(folds)))
 
 
-def _years(test: pd.DataFrame, targets: tuple[str, ...], p_NK: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """The true target in years, and the mean of what the network says, where its values are ages."""
+def _ages(found: pd.DataFrame, age_N: pd.Series, targets: tuple[str, ...], p_NK: NDArray[np.floating]) -> dict[str, Any]:
+    """The true age in years, the mean of what the network says, and how many bins its likeliest is off."""
     try:
-        middle_K = years(pd.Series(targets))
+        middle_K, years_N = years(pd.Series(targets)), years(age_N)
     except ValueError:
-        return dict.fromkeys(("years", "said years"), np.full(len(test), np.nan))
-    return {"years": middle_K[test["target"]], "said years": p_NK @ middle_K}
+        return dict.fromkeys(("years", "said years", "bins off"), np.full(len(found), np.nan))
+    rank_K = rankdata(middle_K)
+    off_N = np.abs(rank_K[found["predicted"]] - rank_K[found["target"]])
+    return {"years": years_N, "said years": p_NK @ middle_K, "bins off": off_N}

@@ -12,7 +12,7 @@ from biasray.bias.task import Prepared, Question, Task, prepare
 from biasray.data.dataset import DataSet
 from biasray.engine import cluster
 from biasray.engine.cells import run_cells
-from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, resolved, variants
+from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, refuse_unlearn, resolved, variants
 from biasray.report.results import Row
 from pipelines.cli import run
 from pipelines.conclude import FILES, Comparison, conclude, overview
@@ -111,6 +111,7 @@ def experiments(config: Config, dataset: DataSet, device: Any) -> list[Experimen
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}.")
     chosen = variants(config.methods)
+    refuse_unlearn(config.task, [method for method, _ in chosen.values()])
     given = read_settings(config.settings)
     for name in given:
         if name not in {method for method, _ in chosen.values()}:

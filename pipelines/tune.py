@@ -11,7 +11,7 @@ from biasray.bias.task import Task, prepare
 from biasray.data.dataset import DataSet
 from biasray.engine import cluster
 from biasray.engine.cells import run_cells
-from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, resolved
+from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, refuse_unlearn, resolved
 from biasray.report import results, tuning
 from biasray.report.results import Row
 from biasray.search import INFORMED, Finalist, Goal, Search, Settings, Tried, Way
@@ -121,6 +121,7 @@ def asked(config: Config, dataset: DataSet, device: torch.device) -> tuple[Searc
         raise ValueError(
             f"--seed {config.seed} is also one of the {seeds} final trainings, which the search must not have seen."
         )
+    refuse_unlearn(config.task, [config.method])
     task = dataclasses.replace(config.task, validation="balanced" if config.objective in INFORMED else "biased")
     base = resolved(task, config.training, dataset, config.method, {}, config.scale, config.seed, device)
     return Search(base, config.search, config.objective), seeds

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load
@@ -45,7 +46,7 @@ class Config:
     target: str = "age"
     """Attribute to learn; numbers are put into bins."""
     unlearn: tuple[str, ...] = ("gender",)
-    """Attributes to unlearn; the sets are made by the first."""
+    """Attributes to unlearn; the sets are made by the first, and what is left of it is judged."""
     sets: Sets = Sets()
     alpha: tuple[float, ...] = (0.0, 0.4, 1.0)
     """How much confusion counts beside the target; changes are told from the first."""
@@ -55,8 +56,8 @@ class Config:
     """Times that an attribute is learnt in a step, at most."""
     routing: Literal["alvi", "printed"] = jlu.Config().routing
     """alvi: the attribute's loss moves its head alone, confusion the representation alone; printed: both move both."""
-    first: int = jlu.Config().first
-    """Epochs before, in which the target is learnt and nothing unlearnt."""
+    first: int = 10
+    """Epochs before, in which the target is learnt and nothing unlearnt: from scratch nothing may be learnt at all."""
     training: Training = Training()
     compute: Compute = Compute()
     seeds: int | None = None
@@ -78,10 +79,13 @@ def main(config: Config) -> str:
         refuse_relative("--data", config.data)
     if not config.unlearn or not config.alpha:
         raise ValueError("Give --unlearn one attribute or more, and --alpha one number or more.")
+    if config.target in config.unlearn:
+        raise ValueError(f"'{config.target}' cannot be learnt and unlearnt at once; choose other attributes.")
     device = cluster.device(config.compute)
     dataset = divided(data.load(config.data), config.target, config.unlearn[0], config.sets)
     cells = experiments(config, dataset, device)
     prepared = prepare(dataset, cells[0].task, cells[0].seed)
+    cell.build(cells[0], prepared)  # refuses a network that does not fit before anything is trained
     fingerprint = storage.fingerprint([e.fingerprint() for e in cells])
     name = config.out or f"runs/unlearn-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
@@ -124,7 +128,7 @@ def experiments(config: Config, dataset: DataSet, device: torch.device) -> list[
     target, attribute = f"{config.target} bin", config.unlearn[0]
     task = Task(data=config.data, target=target, bias=attribute, unlearn=config.unlearn, test="natural")
     cells = []
-    for alpha in dict.fromkeys(config.alpha):
+    for alpha in {f"{alpha:g}": alpha for alpha in config.alpha}.values():
         settings = {"alpha": alpha, **{name: getattr(config, name) for name in ("enough", "most", "routing", "first")}}
         for seed in range(config.seed, config.seed + seeds):
             made = resolved(task, config.training, dataset, "jlu", settings, config.scale, seed, device)
@@ -140,11 +144,12 @@ def judged(
     for e, folder in whole:
         by_alpha.setdefault(e.called, []).append((e, folder))
     prepared = prepare(dataset, whole[0][0].task, whole[0][0].seed)
-    found = {called: [read(e, dataset, folder) for e, folder in mine] for called, mine in by_alpha.items()}
+    tables, feature_ND = dict[str, list[pd.DataFrame]](), dict[str, NDArray[np.float32]]()
     for called, mine in by_alpha.items():
-        for (_, folder), one in zip(mine, found[called], strict=True):
+        reads = [read(e, dataset, folder) for e, folder in mine]
+        for (_, folder), one in zip(mine, reads, strict=True):
             storage.write(storage.join(folder, "read.parquet"), storage.parquet(one.table))
-    tables = {called: [one.table for one in reads] for called, reads in found.items()}
+        tables[called], feature_ND[called] = [one.table for one in reads], reads[0].feature_ND
     rows = unlearn_rows.rows(dataset.name, tables, prepared.biases)
     done = {called: [storage.read_json(storage.join(f, cell.DONE)) for _, f in mine] for called, mine in by_alpha.items()}
     seconds = {called: float(np.mean([d["seconds"] for d in each])) for called, each in done.items()}
@@ -157,7 +162,7 @@ def judged(
         target=f"{config.target} bin",
         attribute=config.unlearn[0],
         values=prepared.biases,
-        place_N2=planes({called: reads[0].feature_ND[balanced_N] for called, reads in found.items()}, first.seed),
+        place_N2=planes({called: one_ND[balanced_N] for called, one_ND in feature_ND.items()}, first.seed),
         value_N=prepared.tables["test"]["bias"].to_numpy()[balanced_N],
         duel_ST2={called: np.stack([duel(folder) for _, folder in mine]) for called, mine in by_alpha.items()},
         epochs=config.first + first.epochs,

@@ -43,6 +43,13 @@ def test_the_hash_does_not_change_with_where_the_data_lie() -> None:
     assert moved.fingerprint() == experiment().fingerprint()
 
 
+def test_what_is_unlearnt_changes_only_methods_that_unlearn() -> None:
+    task = dataclasses.replace(experiment().task, unlearn=("colour",))
+    assert dataclasses.replace(experiment(), task=task).fingerprint() == experiment().fingerprint()
+    unlearning = dataclasses.replace(experiment(), method="jlu")
+    assert dataclasses.replace(unlearning, task=task).fingerprint() != unlearning.fingerprint()
+
+
 def test_a_default_spelt_out_is_the_same_experiment() -> None:
     spelt = dataclasses.replace(TASK, target="digit", bias="colour", colour_std=0.005)
     training = Training(network="mlp", epochs=20, batch=256, lr=1e-3, precision="float32")

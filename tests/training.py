@@ -92,7 +92,7 @@ def labels(of: dict[str, Table], biased: bool = True) -> Labels:
     assert isinstance(train_table, Resident)
     rows = {name: len(t) for name, t in of.items()}
     bias_N = train_table.bias_N if biased else None
-    secondary = {"secondary": CLASSES}
+    secondary = {"secondary": (20,) * CLASSES}
     return Labels(train_table.target_N.cpu(), CLASSES, None if bias_N is None else bias_N.cpu(), BIASES, rows, secondary)
 
 

@@ -1,4 +1,4 @@
-"""Sets for unlearning: an extremely biased one to learn from, and sets to test on, no image in two of them.
+"""Sets for unlearning: an extremely biased one to learn from, and two to test on, no image in two of them.
 
 Yadav and Ramakrishnan, section 3.1: ages in 14 bins of 4 years; women of 16 to 35 and men of 40 to 70 to learn from; the
 complement, women of 40 to 70 and men of 16 to 35; and a balanced set, as many women as men of each bin. Theirs overlap.
@@ -20,8 +20,8 @@ from biasray.data.dataset import DataSet, Images
 from biasray.random import rng
 
 Mask = NDArray[np.bool_]
-Names = NDArray[np.object_]
-BALANCED, COMPLEMENT, ALIKE = "balanced", "complement", "as trained"
+BALANCED, COMPLEMENT = "balanced", "complement"
+FEWEST = 100  # images of the balanced set, on which everything is judged
 
 
 @final
@@ -31,45 +31,49 @@ class Sets:
     """Of a target in numbers: where the first begins, where the last ends, and the width of each."""
     extreme: tuple[str, ...] = ("Female=16..36", "Male=40..71")
     """Targets of each value of the attribute in the extremely biased set: VALUE=LOW..HIGH (HIGH not included), or
-    VALUE=NAME,NAME where the target has names."""
+    VALUE=NAME,NAME where the target has names. Other values are in no set."""
     train: Literal["extreme", "original", "balanced"] = "extreme"
     """Set to learn from: the extremely biased one, all images, or as many of each value in every bin."""
 
 
 def divided(dataset: DataSet, target: str, attribute: str, sets: Sets) -> DataSet:
-    """The images that are learnt from or tested on. A column `set` names the set of each test image; where the target is a
-    number, a column `<target> bin` holds its bin.
+    """The images that are learnt from or tested on. A column `set` names the set of each test image, and a column
+    `<target> bin` the bin of its target.
 
     Whatever was learnt from, an image is tested on where it was imported for tests, or where its target and attribute do not
-    occur together in training. The balanced set takes what it can of each bin that is trained on, at most half of what the
-    complement needs too;
-    `as trained` are the other test images like those of training. Raises ValueError for what the data cannot give.
+    occur together in training. The balanced set takes what it can of each bin that is trained on, but leaves half of the
+    complement's images to that. Raises ValueError for what the data cannot give.
     """
-    examples = dataset.examples
+    examples, column = dataset.examples, f"{target} bin"
+    if target == attribute:
+        raise ValueError(f"'{target}' cannot be learnt and unlearnt at once; choose two attributes.")
+    if taken := [name for name in ("set", column) if name in examples]:
+        raise ValueError(f"The data set has an attribute '{taken[0]}', a name that is needed here; rename it and import again.")
     value_N = label.attribute(examples, attribute, "attribute to unlearn", dataset.attributes)
     if pd.api.types.is_numeric_dtype(value_N):
         raise ValueError(f"Attribute '{attribute}' is a number: choose one with named values to unlearn.")
     bin_N = _bins(label.attribute(examples, target, "target", dataset.attributes), sets.bins)
-    extreme_N, complement_N = _sides(examples[target], value_N, sets.extreme, attribute)
-    known_N = (bin_N != "").to_numpy()
+    extreme_N, complement_N, named = _sides(examples[target], value_N, sets.extreme, attribute)
+    known_N = (bin_N != "").to_numpy() & value_N.isin(named).to_numpy()
     split_N, drawn = examples["split"].to_numpy(), rng("unlearning")
     learnt_N = known_N & (extreme_N if sets.train == "extreme" else True)
     free_N = known_N & ((split_N == "test") | ~learnt_N)
-    set_N = np.full(len(examples), "", object)
-    for name in sorted(set(bin_N[learnt_N & (split_N == "train")])):
-        parts = [np.flatnonzero(free_N & (bin_N == name) & (value_N == value)) for value in sorted(value_N.unique())]
-        most = min(len(part) // 2 if len(part) and complement_N[part[0]] else len(part) for part in parts)
-        for part in parts:
-            set_N[drawn.permutation(part)[:most]] = BALANCED
-    if not (set_N == BALANCED).any():
-        raise ValueError(f"No bin of {target} has an example of each {attribute} to test on: import more images.")
-    set_N[free_N & complement_N & (set_N == "")] = COMPLEMENT
-    set_N[learnt_N & (split_N == "test") & (set_N == "")] = ALIKE
-    kept_N = (set_N != "") | (learnt_N & (split_N != "test"))
+    kept_N = learnt_N & (split_N != "test")
     if sets.train == "balanced":
-        kept_N &= (set_N != "") | _evened(split_N, bin_N, value_N, kept_N & (set_N == ""), drawn)
-    new = examples.assign(split=np.where(set_N == "", split_N, "test"), set=set_N, **({f"{target} bin": bin_N}))
-    return _part(dataset, new, np.flatnonzero(kept_N), storage.fingerprint([dataset.checksum, target, attribute, asdict(sets)]))
+        for split in ("train", "validation"):
+            here_N = kept_N & (split_N == split)
+            kept_N &= ~here_N | _even(here_N, np.zeros(len(examples), bool), bin_N, value_N, named, drawn)
+    trained_N = bin_N.isin(set(bin_N[kept_N & (split_N == "train")])).to_numpy()
+    balanced_N = _even(free_N & trained_N, complement_N, bin_N, value_N, named, drawn)
+    if (n := int(balanced_N.sum())) < FEWEST:
+        raise ValueError(
+            f"The balanced set would have {n} images, and {FEWEST} are needed to judge by: import more images, or give wider "
+            "--bins."
+        )
+    set_N = np.where(balanced_N, BALANCED, np.where(free_N & complement_N, COMPLEMENT, ""))
+    new = examples.assign(split=np.where(set_N == "", split_N, "test"), set=set_N, **{column: bin_N})
+    checksum = storage.fingerprint([dataset.checksum, target, attribute, asdict(sets)])
+    return _part(dataset, new, np.flatnonzero(kept_N | (set_N != "")), checksum)
 
 
 def _bins(target_N: pd.Series, bins: tuple[int, int, int]) -> pd.Series:
@@ -91,8 +95,9 @@ def _bins(target_N: pd.Series, bins: tuple[int, int, int]) -> pd.Series:
     return names
 
 
-def _sides(target_N: pd.Series, value_N: pd.Series, extreme: Sequence[str], attribute: str) -> tuple[Mask, Mask]:
-    """Which examples the extremely biased set may have, and which have another value's targets instead of their own."""
+def _sides(target_N: pd.Series, value_N: pd.Series, extreme: Sequence[str], attribute: str) -> tuple[Mask, Mask, list[str]]:
+    """Which examples the extremely biased set may have, and which have another value's targets instead of their own; the
+    values that are named."""
     ranges: dict[str, Mask] = {}
     for entry in extreme:
         value, equals, text = entry.partition("=")
@@ -106,20 +111,22 @@ def _sides(target_N: pd.Series, value_N: pd.Series, extreme: Sequence[str], attr
         mine_N, others = (value_N == value).to_numpy(), [mask for other, mask in ranges.items() if other != value]
         extreme_N |= mine_N & own_N
         complement_N |= mine_N & ~own_N & np.logical_or.reduce(others)
-    return extreme_N, complement_N
+    return extreme_N, complement_N, sorted(ranges)
 
 
-def _evened(
-    split_N: NDArray[np.object_], bin_N: pd.Series, value_N: pd.Series, mine_N: Mask, drawn: np.random.Generator
+def _even(
+    from_N: Mask, spared_N: Mask, bin_N: pd.Series, value_N: pd.Series, named: list[str], drawn: np.random.Generator
 ) -> Mask:
-    """So many of these examples that each split has as many of each value in every bin."""
-    out_N = np.zeros(len(split_N), bool)
-    for split in ("train", "validation"):
-        for name in sorted(set(bin_N)):
-            here_N = mine_N & (split_N == split) & (bin_N == name).to_numpy()
-            parts = [np.flatnonzero(here_N & (value_N == value)) for value in sorted(value_N.unique())]
-            for part in parts:
-                out_N[drawn.permutation(part)[: min(map(len, parts))]] = True
+    """So many of these examples that every bin has as many of each value, and of `spared` ones at most half are taken."""
+    out_N = np.zeros(len(from_N), bool)
+    for name in sorted(set(bin_N[from_N])):
+        here_N = from_N & (bin_N == name).to_numpy()
+        parts = []
+        for value in named:
+            part, spared = (np.flatnonzero(here_N & (value_N == value) & side_N) for side_N in (~spared_N, spared_N))
+            parts.append(np.concatenate([part, drawn.permutation(spared)[: len(spared) // 2]]))
+        for part in parts:
+            out_N[drawn.permutation(part)[: min(map(len, parts))]] = True
     return out_N
 
 

@@ -58,6 +58,11 @@ class Secondary(NamedTuple):
     table: pd.DataFrame  # images by which it is learnt, as in Prepared; `target` is its value
     values: tuple[str, ...]
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Examples of each value."""
+        return tuple(np.bincount(self.table["target"], minlength=len(self.values)).tolist())
+
 
 @dataclass(frozen=True)
 class Prepared:

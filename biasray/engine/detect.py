@@ -45,7 +45,8 @@ def read_all(
     if not todo:
         return {}
     connect()
-    first, second = _put(zoo), _put(other) if other else None
+    adapted = any(readings[k].split == "adapted" for mine in todo.values() for k in mine)
+    first, second = _put(zoo), _put(other) if other and adapted else None
     opened.cache_clear()  # what is shared now need not be held twice
     failed, before = dict[int, str](), 0
     for gib, mine in sorted(todo.items()):

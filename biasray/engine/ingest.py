@@ -59,6 +59,8 @@ def import_data(
     waiting = None
     if second_opinion and len(index.rows):
         waiting = compared(index, second_opinion, tolerance, reviewed)
+        if waiting.kept.rows.empty:
+            raise ValueError(f"{second_opinion} contradicts every label (the first: {': '.join(waiting.reasons[0])}).")
         index = waiting.kept
     rows = index.rows.reset_index(drop=True)
     assert rows["id"].is_unique
@@ -79,7 +81,8 @@ def import_data(
     head: dict[str, Any] = {"name": called, "shape": [len(adapter.mode), size, size], **roles}
     if waiting:
         head |= {"waiting": [list(remark) for remark in waiting.reasons], "without second opinion": waiting.alone}
-        storage.write(storage.join(out, REVIEW), waiting.review.to_csv(index=False).encode())
+        if not storage.exists(review := storage.join(out, REVIEW)):  # or what a person has written there would be lost
+            storage.write(review, waiting.review.to_csv(index=False).encode())
     manifest = _manifest(head, index, shards, out)
     unusable = [*manifest["set_aside"], *manifest["duplicates"]]
     _refuse_if_many(unusable, total, most_set_aside, source)

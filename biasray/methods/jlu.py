@@ -3,10 +3,11 @@
 Alvi, Zisserman, Nellaker: Turning a Blind Eye, ECCV workshops 2018, as Yadav and Ramakrishnan describe it (Identifying and
 removing bias from neural nets). f is the representation, h its head, h_s that of an attribute s with K_s values:
 
-    learn s:  L_s = mean_B CE(h_s(f(x)), s)      while L_s > enough log K_s, at most `most` times in a step
+    learn s:  L_s = mean_B CE(h_s(f(x)), s)      while L_s > enough H_s, at most `most` times in a step
     unlearn:  L = mean_B CE(h(f(x)), y) + alpha sum_s C_s,      C_s = -mean_B 1/K_s sum_k log p_k(h_s(f(x)))
 
-C_s is the cross-entropy of the uniform distribution and p, log K_s at the least. Images of L_s and C_s come from a table of
+C_s is the cross-entropy of the uniform distribution and p, log K_s at the least; H_s is the loss of a head that says of every
+image how frequent each value is, log K_s where all are alike. Images of L_s and C_s come from a table of
 their own, which need not hold the target. Routing 'alvi': L_s moves h_s alone, and L moves f and h; 'printed', as the second
 paper writes it: L_s moves f and h_s, L moves f, h and each h_s.
 
@@ -17,7 +18,7 @@ Axes: B example, S slot of time, A attribute, D feature, C H W channel and pixel
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal, final
@@ -39,13 +40,17 @@ class Config:
     alpha: Annotated[float, Range(0, 2)] = 1.0
     """How much confusion counts beside the target; 0 unlearns nothing, and the heads only show what could be told."""
     enough: Annotated[float, Range(0.1, 1)] = 0.5
-    """An attribute is learnt for now where its loss is this share of a guess's, log K."""
+    """An attribute is learnt for now where its loss is this share of what a guess by frequency has."""
     most: Annotated[int, Range(1, 10)] = 1
     """Times that an attribute is learnt in a step, at most."""
     routing: Literal["alvi", "printed"] = "alvi"
     """Which losses move what."""
     first: Annotated[int, Range(0, 40)] = 0
     """Epochs before, in which the target is learnt and nothing unlearnt: alpha is 0."""
+
+    def __post_init__(self) -> None:
+        if self.most < 1:
+            raise ValueError(f"Setting 'most' of jlu is at least 1, not {self.most}.")
 
 
 @final
@@ -59,16 +64,16 @@ class JLU(Method):
         assert isinstance(network, Network)
         self.network, self.config, self.epochs = network, config, epochs
         assert labels.secondary
-        self.values, self.rows = dict(labels.secondary), len(labels.target_N)
-        for k, values in enumerate(self.values.values()):
-            self.add_module(f"tells_{k}", nn.Linear(network.head.in_features, values))
+        self.guess, self.rows = {name: entropy(counts) for name, counts in labels.secondary.items()}, len(labels.target_N)
+        for k, counts in enumerate(labels.secondary.values()):
+            self.add_module(f"tells_{k}", nn.Linear(network.head.in_features, len(counts)))
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # examples of the target, in all
         slots = SLOTS * (config.first + epochs)
-        self.register_buffer("duel_S2A", torch.zeros(slots, 2, len(self.values)))  # sums of L_s, of C_s
+        self.register_buffer("duel_S2A", torch.zeros(slots, 2, len(self.guess)))  # sums of L_s, of C_s
         self.register_buffer("steps_S", torch.zeros(slots))
 
     def stages(self) -> tuple[Stage, ...]:
-        streams = {"train": Stream()} | {name: Stream(name) for name in self.values}
+        streams = {"train": Stream()} | {name: Stream(name) for name in self.guess}
         start = Stage("start", partial(self.step, alpha=0), self.config.first, streams=streams)
         fit = Stage("fit", partial(self.step, alpha=self.config.alpha), self.epochs, streams=streams)
         return (start, fit) if self.config.first else (fit,)
@@ -78,15 +83,15 @@ class JLU(Method):
         return logits
 
     def step(self, draw: Draw, alpha: float) -> Iterator[Objective]:
-        apart, heads = self.config.routing == "alvi", [f"tells_{k}" for k in range(len(self.values))]
+        apart, heads = self.config.routing == "alvi", [f"tells_{k}" for k in range(len(self.guess))]
         duel, last = list[Tensor](), list[tuple[Tensor, Tensor]]()
-        for head, (name, values) in zip(heads, self.values.items(), strict=True):
+        for head, (name, guess) in zip(heads, self.guess.items(), strict=True):
             for _ in range(self.config.most):
                 batch = draw(name)
                 feature_BD = self.network.features(batch.image)
                 told = self.told(head, feature_BD.detach() if apart else feature_BD)
                 loss = self.world.mean(ce(told, batch.target))
-                if loss.item() <= self.config.enough * math.log(values):  # the same on every worker
+                if loss.item() <= self.config.enough * guess:  # the same on every worker
                     break
                 yield Objective((head,) if apart else (head, "network"), loss)
             duel.append(loss.detach())
@@ -107,7 +112,14 @@ class JLU(Method):
 
     def note(self, batch: Batch, loss_2A: Tensor) -> None:
         """Add the losses of all attributes, learning before confusion, to those of the present slot of time."""
-        slot = min(int(self.get_buffer("seen")) * SLOTS // self.rows, len(self.get_buffer("steps_S")) - 1)
-        self.get_buffer("duel_S2A")[slot] += loss_2A.view(2, -1)
-        self.get_buffer("steps_S")[slot] += 1
-        self.get_buffer("seen").add_(self.world.sum(torch.tensor(len(batch.index), device=loss_2A.device)))
+        seen, duel_S2A, steps_S = map(self.get_buffer, ("seen", "duel_S2A", "steps_S"))
+        slot_1 = (seen * SLOTS // self.rows).clamp(max=len(steps_S) - 1)[None]
+        duel_S2A.index_add_(0, slot_1, loss_2A.view(1, 2, -1).to(duel_S2A.dtype))
+        steps_S.index_add_(0, slot_1, torch.ones_like(steps_S[:1]))
+        seen.add_(self.world.sum(torch.ones_like(batch.index).sum()))
+
+
+def entropy(counts: Sequence[int]) -> float:
+    """Loss of a guess by frequency."""
+    share = [n / sum(counts) for n in counts if n]
+    return -sum(p * math.log(p) for p in share)

@@ -61,16 +61,16 @@ def rows(
         out += _rows(data, t, [*_overall(t.train_TB.shape), *_by_group(targets, biases, aligned)], None)
         if baseline and t is not baseline:
             out += _rows(data, t, _overall(t.train_TB.shape), baseline)
-    return _corrected(out)
+    return corrected(out, "metric")
 
 
-def _corrected(found: list[Row]) -> list[Row]:
-    """The rows, with the p of each difference corrected for the number of methods that are compared by its metric."""
-    by_metric: dict[str, list[Row]] = {}
+def corrected(found: list[Row], *by: str) -> list[Row]:
+    """The rows, with the p of each difference corrected for the number of those that have the same in the columns `by`."""
+    alike: dict[tuple[Any, ...], list[Row]] = {}
     for row in found:
         if "p" in row:
-            by_metric.setdefault(row["metric"], []).append(row)
-    for same in by_metric.values():
+            alike.setdefault(tuple(row[name] for name in by), []).append(row)
+    for same in alike.values():
         for row, p in zip(same, holm([row["p"] for row in same]), strict=True):
             row["p"] = p if p == p else None  # JSON has no NaN
     return found

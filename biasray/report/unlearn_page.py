@@ -36,14 +36,13 @@ def render(rows: Sequence[Row], shown: Shown, failed: Sequence[str], about: Mapp
     chance = float(np.bincount(shown.value_N).max() / len(shown.value_N))
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
     parts = list(dict.fromkeys(r["setting"] for r in rows))
-    told = [r for r in rows if r["metric"].split(" minus ")[0] not in READERS]
-    left = [r for r in rows if r not in told]
+    told, left = ([r for r in rows if (r["metric"].split(" minus ")[0] in READERS) == reads] for reads in (False, True))
     return page.get_template("unlearn.html.j2").render(
         title=f"Unlearning {shown.attribute}",
         lead=f"Networks that tell {shown.target} and are to forget {shown.attribute}.",
         tables=[(f"{part} set", *_table(told, part)) for part in parts],
-        left=_table(left, BALANCED),
-        hidden=called_out(rows, shown.unlearning, chance),
+        left=_table(left, BALANCED)[1:],
+        seeming=called_out(rows, shown.unlearning, chance),
         chance=f"{100 * chance:.0f}",
         attribute=shown.attribute,
         sets=Markup(unlearn_plots.sets(shown.examples, shown.target, shown.attribute)),

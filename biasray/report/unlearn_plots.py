@@ -27,7 +27,8 @@ def sets(examples: pd.DataFrame, target: str, attribute: str) -> str:
             mine = named[named["part"] == part]
             for k, value in enumerate(values):
                 counts = mine[mine[attribute] == value][target].value_counts().reindex(bins, fill_value=0)
-                axes.bar(np.arange(len(bins)) + 0.4 * (k - (len(values) - 1) / 2), counts, 0.4, color=COLOURS[k], label=value)
+                middle_T = np.arange(len(bins)) + 0.8 / len(values) * (k - (len(values) - 1) / 2)
+                axes.bar(middle_T, counts, 0.8 / len(values), color=COLOURS[k % len(COLOURS)], label=value)
             axes.set_title(f"{part}, n = {len(mine):,}", fontsize=9)
             axes.set_xticks(range(len(bins)), bins, rotation=60, fontsize=7)
             axes.grid(False, axis="x")
@@ -45,7 +46,7 @@ def planes(place_N2: Mapping[str, Floats], value_N: NDArray[np.int64], values: S
         for axes, (method, point_N2) in zip(panels, place_N2.items(), strict=True):
             for k, value in enumerate(values):
                 x, y = point_N2[value_N == k].T
-                axes.scatter(x, y, s=5, color=COLOURS[k], alpha=0.6, lw=0, label=value)
+                axes.scatter(x, y, s=5, color=COLOURS[k % len(COLOURS)], alpha=0.6, lw=0, label=value)
             axes.set_title(method, fontsize=9)
             axes.set_xticks([])
             axes.set_yticks([])

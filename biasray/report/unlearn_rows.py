@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from biasray.bias.extreme import ALIKE, BALANCED, COMPLEMENT
-from biasray.metrics.interval import holm, over_examples, over_seeds, paired_p
+from biasray.bias.extreme import BALANCED, COMPLEMENT, FEWEST
+from biasray.metrics.interval import over_examples, over_seeds, paired_p
 from biasray.random import rng
-from biasray.report.results import Row, bounds
+from biasray.report.results import Row, bounds, corrected
 
-RESAMPLES, FEWEST = 1000, 100  # a set with fewer examples gives no figure
+RESAMPLES = 1000
+SLOPE = "years said a year"  # within each value of the attribute; 1 of ages that are known, 0 where all are said to be alike
 READERS = {"own head": "own head", "linear probe": "linear", "mlp probe": "mlp"}  # of the attribute: metric -> column
 SHARES = {"accuracy", "accuracy, mean of bins", "within one bin", *READERS}  # in [0, 1]; the others are years
 Floats = NDArray[np.float64]
@@ -19,20 +20,19 @@ Floats = NDArray[np.float64]
 
 def figures(table: pd.DataFrame, values: Sequence[str]) -> dict[str, Floats]:
     """(N,) by metric: what each example adds to it. The metric is their sum."""
-    n, off_N = len(table), (table["predicted"] - table["target"]).abs()
+    n, right_N = len(table), table["predicted"] == table["target"]
     bin_N = n * table["target"].map(table["target"].value_counts(normalize=True)) * table["target"].nunique()
-    each: dict[str, Floats] = {
-        "accuracy": (off_N == 0) / n,
-        "accuracy, mean of bins": (off_N == 0) / bin_N,
-        "within one bin": (off_N <= 1) / n,
-    }
+    each: dict[str, Floats] = {"accuracy": right_N / n, "accuracy, mean of bins": right_N / bin_N}
     if table["years"].notna().all():
-        each["error, years"] = (table["said years"] - table["years"]).abs() / n
-        if len(values) == 2:
-            share_2 = np.bincount(table["value"], minlength=2)
-            if share_2.all():
-                sign_N = np.where(table["value"] == 0, 1, -1) / share_2[table["value"]]
-                each[f"{values[0]} over {values[1]}, years"] = table["said years"] * sign_N
+        each["within one bin"] = (table["bins off"] <= 1) / n
+        error_N, by_value = table["said years"] - table["years"], table.groupby("value")["years"]
+        each["error, years"] = error_N.abs() / n
+        beyond_N = table["years"] - by_value.transform("mean")
+        if (spread := float((beyond_N**2).sum())) > 0:
+            each[SLOPE] = table["said years"] * beyond_N / spread
+        if len(values) == 2 and table["value"].nunique() == 2:
+            sign_N = np.where(table["value"] == 0, 1, -1)
+            each[f"{values[0]} over {values[1]}, years"] = error_N * sign_N / by_value.transform("size")
     if (table["set"] == BALANCED).all():
         each |= {called: (table[said] == table["value"]) / n for called, said in READERS.items()}
     return {name: np.asarray(part, np.float64) for name, part in each.items()}
@@ -46,7 +46,7 @@ def rows(data: str, found: Mapping[str, Sequence[pd.DataFrame]], values: Sequenc
     """
     out: list[Row] = []
     first = next(iter(found))
-    for part in (BALANCED, COMPLEMENT, ALIKE):
+    for part in (BALANCED, COMPLEMENT):
         tables = {method: [t[t["set"] == part].reset_index(drop=True) for t in seeds] for method, seeds in found.items()}
         some = tables[first][0]
         if len(some) < FEWEST:
@@ -63,7 +63,7 @@ def rows(data: str, found: Mapping[str, Sequence[pd.DataFrame]], values: Sequenc
                     both = _both({**base, "metric": f"{metric} minus {first}"}, change_SN, times_RN, False)
                     both[-1]["p"] = paired_p(change_SN.sum(1))
                     out += both
-    return _corrected(out)
+    return corrected(out, "metric", "setting")
 
 
 def _resampled(stratum_N: NDArray[np.int64]) -> Floats:
@@ -82,27 +82,24 @@ def _both(row: Row, value_SN: Floats, times_RN: Floats, within: bool) -> list[Ro
     return [{**row, "interval": kind, **bounds(interval, within)} for kind, interval in intervals]
 
 
-def _corrected(found: list[Row]) -> list[Row]:
-    """With the p of each difference corrected for the number of methods that are compared by its metric in its set."""
-    for place in {(r["metric"], r["setting"]) for r in found if "p" in r}:
-        same = [r for r in found if "p" in r and (r["metric"], r["setting"]) == place]
-        for row, p in zip(same, holm([r["p"] for r in same]), strict=True):
-            row["p"] = p if p == p else None
-    return found
-
-
 def called_out(found: Sequence[Row], methods: Sequence[str], chance: float) -> list[str]:
-    """A sentence for each of these methods whose own head surely fails by more than a fresh probe does: it hides what it has
-    not unlearnt."""
+    """Sentences for those of these methods that only seem to have unlearnt: whose own head surely fails by more than a fresh
+    probe does, or who tell the target by surely less than half of what the first method tells."""
     out = []
     mine = {(r["method"], r["metric"]): r for r in found if r["setting"] == BALANCED and r["interval"] == "examples"}
+    first = found[0]["method"]
     for method in methods:
         own = mine[method, "own head"]
         best = max((mine[method, f"{kind} probe"] for kind in ("linear", "mlp")), key=lambda r: float(r["value"]))
         if best["low"] > max(own["high"], chance):
             out.append(
-                f"{method}: its own head is right on {100 * own['value']:.0f} %, but a fresh {best['metric']} on "
-                f"{100 * best['value']:.0f} % ({100 * best['low']:.0f} to {100 * best['high']:.0f}): it is still there."
+                f"{method} hides more than it unlearnt: its own head is right on {100 * own['value']:.0f} %, a fresh "
+                f"{best['metric']} on {100 * best['value']:.0f} % ({100 * best['low']:.0f} to {100 * best['high']:.0f})."
+            )
+        if (method, SLOPE) in mine and mine[method, SLOPE]["high"] < mine[first, SLOPE]["value"] / 2:
+            out.append(
+                f"{method} has unlearnt the target too: it says {mine[method, SLOPE]['value']:.2f} years for each year of age, "
+                f"{first} {mine[first, SLOPE]['value']:.2f}, so differences between groups shrink with all others."
             )
     return out
 

@@ -109,7 +109,8 @@ def ours(method: str, settings: dict[str, Any], network: str, tables: Mapping[st
 
     for each in tables:
         tables[each].fetch = partial(first_fetch, each)  # type: ignore[method-assign]
-    secondary = {name: int(each.target_N.max()) + 1 for name, each in tables.items() if name not in ("train", "validation")}
+    others = {name: each for name, each in tables.items() if name not in ("train", "validation")}
+    secondary = {name: tuple(torch.bincount(each.target_N).tolist()) for name, each in others.items()}
     labels = Labels(table.target_N, int(table.target_N.max()) + 1, secondary=secondary)
     with tempfile.TemporaryDirectory() as folder:
         train(

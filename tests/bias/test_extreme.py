@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biasray.bias.extreme import ALIKE, BALANCED, COMPLEMENT, Sets, divided
+from biasray.bias.extreme import BALANCED, COMPLEMENT, Sets, divided
 from biasray.bias.task import Task, prepare
 from biasray.data.dataset import DataSet
 from tests.bias.test_task import faces
@@ -52,13 +52,27 @@ def test_the_balanced_set_has_as_many_of_each_in_every_bin_and_no_image_is_learn
     assert (counts["Female"] == counts["Male"]).all()
     assert len(counts) == (13 if train == "extreme" else 14)  # nobody of 36 to 39 is in the extreme set
     assert examples["id"].is_unique
-    assert {BALANCED, COMPLEMENT} <= set(examples[examples["split"] == "test"]["set"]) <= {BALANCED, COMPLEMENT, ALIKE}
+    assert set(examples[examples["split"] == "test"]["set"]) == {BALANCED, COMPLEMENT}
     assert (examples[examples["split"] != "test"]["set"] == "").all()
     was = before.loc[examples["id"], "split"].to_numpy()
     assert (was[examples["split"] == "train"] == "train").all()
     assert (was[examples["split"] == "validation"] == "validation").all()
     if train != "extreme":  # every kind of image is learnt from, so those for tests alone are left
         assert (was[examples["split"] == "test"] == "test").all()
+
+
+def test_the_balanced_set_leaves_half_of_the_complement_to_that() -> None:
+    examples = made().examples
+    woman = examples["gender"] == "Female"
+    shared = examples[(woman & old(examples)) | (~woman & young(examples))]
+    counts = pd.crosstab([shared["gender"], shared["age bin"]], shared["set"])
+    assert (counts[COMPLEMENT] >= counts[BALANCED]).all()
+    assert counts[BALANCED].min() > 0
+
+
+def test_values_that_are_not_named_are_in_no_set() -> None:
+    part = divided(faces(4000), "age", "race", Sets(extreme=("Asian=16..36", "Black=40..71")))
+    assert set(part.examples["race"]) == {"Asian", "Black"}
 
 
 def test_a_training_set_that_is_balanced_has_as_many_of_each_in_every_bin() -> None:
@@ -123,11 +137,20 @@ def test_what_cannot_be_had_is_one_sentence(fields: dict[str, Any], says: str) -
         ("age", "hat", "There is no attribute 'hat' to take as attribute to unlearn"),
         ("weight", "gender", "There is no attribute 'weight' to take as target"),
         ("race", "age", "Attribute 'age' is a number: choose one with named values to unlearn"),
+        ("race", "race", "'race' cannot be learnt and unlearnt at once"),
     ],
 )
 def test_attributes_that_do_not_fit_are_refused(target: str, attribute: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         divided(faces(), target, attribute, Sets())
+
+
+def test_a_balanced_set_of_a_handful_and_names_that_are_taken_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^The balanced set would have \d+ images, and 100 are needed"):
+        made(rows=300)
+    taken = replace(faces(), examples=faces().examples.assign(**{"age bin": "x"}))
+    with pytest.raises(ValueError, match="has an attribute 'age bin', a name that is needed here"):
+        divided(taken, "age", "gender", Sets())
 
 
 def test_a_target_with_names_is_its_own_bins() -> None:

@@ -55,6 +55,25 @@ def test_ages_may_be_in_bins_on_either_side(tmp_path: Path) -> None:
     assert [r.file for r in check(tmp_path, opinion, rows=bins).reasons] == ["b.jpg", "e.jpg"]
 
 
+def test_an_attribute_that_it_leaves_blank_everywhere_is_not_compared(tmp_path: Path) -> None:
+    found = check(tmp_path, "file,age,gender\na.jpg,31,\nb.jpg,99,\n")
+    assert [r.file for r in found.reasons] == ["b.jpg"]
+
+
+def test_more_than_70_holds_every_higher_age(tmp_path: Path) -> None:
+    rows = ROWS.assign(age=["more than 70", "more than 70", "60-69", "20-29", "20-29"])
+    assert [r.file for r in check(tmp_path, "file,age\na.jpg,88\nb.jpg,60\nc.jpg,more than 70\n", rows=rows).reasons] == [
+        "b.jpg",
+        "c.jpg",
+    ]
+
+
+@pytest.mark.parametrize("tolerance", [-1, float("nan"), float("inf")])
+def test_a_tolerance_that_is_none_is_refused(tmp_path: Path, tolerance: float) -> None:
+    with pytest.raises(ValueError, match="--tolerance must be 0 or more"):
+        check(tmp_path, "file,age\na.jpg,30\n", tolerance=tolerance)
+
+
 def test_what_a_person_has_settled_counts_unchecked(tmp_path: Path) -> None:
     opinion = "file,age,gender\na.jpg,35,Male\nb.jpg,47,Female\nc.jpg,52,Female\n"
     review = check(tmp_path, opinion).review
@@ -73,7 +92,11 @@ def test_what_a_person_has_settled_counts_unchecked(tmp_path: Path) -> None:
         ("file,age\nq.jpg,3\n", None, r"names no image of the data set \(q.jpg is none\); such is a.jpg."),
         ("file,age\na.jpg,3\na.jpg,4\n", None, "names 1 files twice"),
         ("file,gender\na.jpg,Man\nb.jpg,Woman\n", None, r"share no value of 'gender' \(Man, Male\): write them the same way."),
-        ("file,age\na.jpg,30\n", "file,age\na.jpg,old\n", "reviewed.csv: age 'old' is no number."),
+        ("file,age\na.jpg,30\nb.jpg,unknown\n", None, "age 'unknown' is no number and no range; leave it blank"),
+        ("file,age\na.jpg,30\n", "file,age\na.jpg,old\n", "reviewed.csv: age 'old' is no whole number."),
+        ("file,age\na.jpg,30\n", "file,age\na.jpg,30.5\n", "reviewed.csv: age '30.5' is no whole number."),
+        ("file,age\na.jpg,30\n", "file,gender\na.jpg,male\n", "reviewed.csv: gender 'male' is none of Female, Male."),
+        ("file,age\na.jpg,30\n", "file,gender\na.jpg,\n", "reviewed.csv: gender '' is none of Female, Male."),
     ],
 )
 def test_a_csv_that_says_nothing_is_refused_in_one_sentence(

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from biasray import data, storage
@@ -241,6 +242,11 @@ def test_labels_that_a_second_opinion_contradicts_are_left_for_a_person(faces: P
     assert [file for file, _ in manifest["waiting"]] == files[:3]
     assert sum(manifest["splits"].values()) == len(files) - 3
     review = tmp_path / "first/review.csv"
+    table = pd.read_csv(review)
+    table.assign(age=table["age"] + 1).to_csv(review, index=False)
+    written = review.read_text()
+    import_data("utkface", str(faces), str(tmp_path / "first"), **given)  # type: ignore[arg-type]
+    assert review.read_text() == written, "what a person has written was lost"
     settled = import_data("utkface", str(faces), str(tmp_path / "settled"), **given, reviewed=str(review))  # type: ignore[arg-type]
     assert settled["waiting"] == []
     assert sum(settled["splits"].values()) == len(files)

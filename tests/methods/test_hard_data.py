@@ -43,7 +43,7 @@ def test_it_goes_on_to_its_end_with_finite_losses(name: str, kind: str, tmp_path
     image_NHWC = np.random.default_rng(1).integers(0, 90, (ROWS, 8, 8, 3)) + 50 * bias_N[:, None, None, None]
     table = Resident(image_NHWC.astype(np.uint8), target_N, bias_N, CLASSES)
     other = Resident(image_NHWC.astype(np.uint8), bias_N)
-    told = Labels(table.target_N, CLASSES, table.bias_N, CLASSES, {"train": ROWS}, {"secondary": CLASSES})
+    told = Labels(table.target_N, CLASSES, table.bias_N, CLASSES, {"train": ROWS}, {"secondary": (16,) * CLASSES})
     make = partial(networks.build, "mlp", (3, 8, 8))
     of: dict[str, Table] = {"train": table, "validation": table, "exposure": table, "secondary": other}
     plan = Plan(recipe=Recipe(lr=1e-2, batch=8), seed=0)

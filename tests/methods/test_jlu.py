@@ -12,6 +12,7 @@ from torch import Tensor
 from biasray import methods
 from biasray.contract import Batch, Labels, Method
 from biasray.loop import Place, Plan, train
+from biasray.methods.jlu import entropy
 from biasray.recipe import Recipe
 from tests import training
 from tests.methods_by_hand import cross_entropy, linear, random_batches, softmax, weights
@@ -21,7 +22,7 @@ LR = 0.5
 
 def build(target_N: Tensor, **settings: Any) -> Method:
     torch.manual_seed(0)
-    told = Labels(target_N, 3, secondary={"s": 2, "r": 4})
+    told = Labels(target_N, 3, secondary={"s": (4, 4), "r": (2, 2, 2, 2)})
     return methods.build("jlu", linear, told, settings, 1).double()
 
 
@@ -78,6 +79,13 @@ def test_losses_follow_the_equations_and_move_what_the_routing_says(routing: str
     np.testing.assert_allclose(method.get_buffer("duel_S2A")[slot], [expected[:2], doubt], rtol=1e-6)
 
 
+def test_what_a_guess_has_is_by_frequency() -> None:
+    assert entropy((3, 3)) == pytest.approx(math.log(2))
+    assert entropy((5, 0, 5)) == pytest.approx(math.log(2))  # a value that is never seen is no choice
+    assert entropy((0, 7)) == 0
+    assert entropy((90, 10)) == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1))
+
+
 @pytest.mark.parametrize("most", [1, 4])
 def test_an_attribute_is_learnt_until_it_is_known_well_enough_but_not_more_often_than_allowed(most: int) -> None:
     (main, s, r), target_N, _ = random_batches(1, 8, 3, 2)
@@ -99,7 +107,7 @@ def trained(folder: Path, method: str, epochs: int = 12, **settings: Any) -> tup
     secondary.target_N = secondary.bias_N
     of["secondary"] = secondary
     told = training.labels(of)
-    told = Labels(told.target_N, told.classes, secondary={"secondary": 2})
+    told = Labels(told.target_N, told.classes, secondary={"secondary": (200, 200)})
     make = training.partial(training.networks.build, "cnn", (3, training.SIDE, training.SIDE))
     plan = Plan(recipe=Recipe(lr=2e-3, batch=50), seed=0)
     return train(lambda: methods.build(method, make, told, settings, epochs), of, plan, Place(folder=str(folder)))

@@ -132,6 +132,7 @@ def test_settings_come_as_json_text_or_as_a_file(tmp_path: Path) -> None:
         ({"task": Question(data="digits", colour_std=-1.0)}, "--colour-std must be 0 or more"),
         ({"task": Question(data="digits", examples=0)}, "0 training examples cannot be had"),
         ({"settings": "tests"}, "cannot be read"),
+        ({"task": Question(data="digits", unlearn=("colour",))}, "--unlearn colour: .* unlearns nothing; take jlu"),
         ({"settings": '{"jtt": {}}'}, "not among --methods"),
         ({"settings": "nowhere.json"}, "no settings file nowhere.json"),
         ({"settings": "{"}, "is not JSON"),

@@ -25,7 +25,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> str:
 
 def words(faces: str, *more: str) -> list[str]:
     sets = ["--bins", "20", "60", "10", "--extreme", "Female=20..40", "Male=40..60"]
-    return ["--data", faces, *sets, "--scale", "smoke", "--batch", "32", "--threads", "1", *more]
+    return ["--data", faces, *sets, "--scale", "smoke", "--first", "1", "--batch", "32", "--threads", "1", *more]
 
 
 def run(*given: str) -> str:
@@ -70,17 +70,26 @@ def test_alphas_are_trained_judged_by_fresh_probes_recorded_reported_and_not_tra
     assert storage.read_json(str(out / "results.json"))["rows"] == rows
 
 
+def test_a_network_in_float64_is_judged_too(faces: str, tmp_path: Path) -> None:
+    more = ["--alpha", "1", "--seeds", "1", "--precision", "float64", "--tracking", "none", "--out", str(tmp_path / "out")]
+    run(*words(faces, *more))
+    assert (tmp_path / "out/report.html").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
         (["--unlearn", "hat"], "There is no attribute 'hat' to take as attribute to unlearn"),
         (["--unlearn", "gender", "hat"], "There is no attribute 'hat' to take as attribute to unlearn"),
-        (["--unlearn", "gender", "age"], "Attribute 'age' is a number"),
         (["--target", "weight"], "There is no attribute 'weight' to take as target"),
         (["--bins", "20", "60", "7"], "--bins 20 60 7: give where the first begins"),
         (["--bins", "20", "80", "20"], "--bins: there is no example of 60 to 79; age is 20 to 59."),
         (["--extreme", "Female=20..40"], "--extreme needs targets for two values of gender"),
         (["--alpha", "-1"], "Setting 'alpha' of jlu cannot be -1.0"),
+        (["--alpha", "nan"], "Setting 'alpha' of jlu cannot be nan"),
+        (["--most", "0"], "Setting 'most' of jlu is at least 1, not 0."),
+        (["--unlearn", "gender", "age", "--target", "age"], "'age' cannot be learnt and unlearnt at once"),
+        (["--network", "gender-cnn"], "gender-cnn needs images of at least 96 x 96 pixels"),
         (["--seeds", "0"], "--seeds must be at least 1"),
         (["--network", "vgg"], "Unknown network 'vgg'"),
     ],
