@@ -2,7 +2,7 @@
 
 A head that was made to fail says little: a fresh probe may read what it no longer can. So probes are trained anew on frozen
 representations of the balanced set, where no target tells the attribute, and tested on others of it (five folds).
-Axes: N test example, D feature, K class.
+Axes: N test example, D feature, K class, T slot of time.
 """
 
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from biasray import cell, storage
-from biasray.bias.extreme import BALANCED
+from biasray.bias.extreme import BALANCED, BIN
 from biasray.bias.task import prepare
 from biasray.data.ages import years
 from biasray.data.dataset import DataSet
@@ -61,7 +61,7 @@ def read(experiment: Experiment, dataset: DataSet, folder: str) -> Read:
     said = cell.predictions(folder)
     found = said[["id", "target", "predicted"]].assign(set=test["set"], value=test["bias"], **{"own head": own_N})
     p_NK = said[[f"p_{k}" for k in range(len(prepared.targets))]].to_numpy()
-    target = str(experiment.task.target).removesuffix(" bin")
+    target = str(experiment.task.target).removesuffix(BIN)
     found = found.assign(**_ages(found, test[target], prepared.targets, p_NK))
     balanced_N = (found["set"] == BALANCED).to_numpy()
     for name in PROBES:
@@ -97,3 +97,11 @@ def _ages(found: pd.DataFrame, age_N: pd.Series, targets: tuple[str, ...], p_NK:
     rank_K = rankdata(middle_K)
     off_N = np.abs(rank_K[found["predicted"]] - rank_K[found["target"]])
     return {"years": years_N, "said years": p_NK @ middle_K, "bins off": off_N}
+
+
+def duel(folder: str) -> NDArray[np.float64]:
+    """(T, 2) mean losses of the first attribute in the finished cell, learning and confusion, by slot of time; NaN where no
+    step falls into one."""
+    state = load(storage.read(storage.join(folder, "network.safetensors")))
+    steps_T1 = state["steps_S"].double().numpy()[:, None]
+    return np.asarray(state["duel_S2A"][:, :, 0].double().numpy() / np.where(steps_T1 > 0, steps_T1, np.nan))

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load
 
 from biasray import cell, data, storage
-from biasray.bias.extreme import BALANCED, Sets, divided
+from biasray.bias.extreme import BALANCED, BIN, Sets, divided
 from biasray.bias.task import Task, prepare
 from biasray.data.dataset import DataSet
 from biasray.engine import cluster
@@ -22,7 +21,7 @@ from biasray.methods import jlu
 from biasray.report import unlearn_page, unlearn_rows
 from biasray.report.results import Row
 from biasray.report.unlearn_page import Shown
-from biasray.unlearning import read
+from biasray.unlearning import duel, read
 from biasray.weights.embedding import plane
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
@@ -125,7 +124,7 @@ def experiments(config: Config, dataset: DataSet, device: torch.device) -> list[
     seeds = SCALES[config.scale].seeds if config.seeds is None else config.seeds
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}.")
-    target, attribute = f"{config.target} bin", config.unlearn[0]
+    target, attribute = config.target + BIN, config.unlearn[0]
     task = Task(data=config.data, target=target, bias=attribute, unlearn=config.unlearn, test="natural")
     cells = []
     for alpha in {f"{alpha:g}": alpha for alpha in config.alpha}.values():
@@ -159,7 +158,7 @@ def judged(
     shown = Shown(
         examples=dataset.examples,
         unlearning=tuple(called for called, mine in by_alpha.items() if mine[0][0].settings["alpha"] > 0),
-        target=f"{config.target} bin",
+        target=config.target + BIN,
         attribute=config.unlearn[0],
         values=prepared.biases,
         place_N2=planes({called: one_ND[balanced_N] for called, one_ND in feature_ND.items()}, first.seed),
@@ -179,13 +178,6 @@ def planes(feature_ND: Mapping[str, NDArray[np.float32]], seed: int) -> dict[str
     """Representations in a plane, by method; of a handful nothing."""
     placed = {called: plane(torch.from_numpy(one_ND), seed) for called, one_ND in feature_ND.items()}
     return {called: place_N2 for called, place_N2 in placed.items() if place_N2 is not None}
-
-
-def duel(folder: str) -> NDArray[np.float64]:
-    """(T, 2) mean losses of the first attribute, learning and confusion, by slot of time; NaN where none falls into one."""
-    state = load(storage.read(storage.join(folder, "network.safetensors")))
-    steps_T1 = state["steps_S"].double().numpy()[:, None]
-    return np.asarray(state["duel_S2A"][:, :, 0].double().numpy() / np.where(steps_T1 > 0, steps_T1, np.nan))
 
 
 def _said(e: Experiment) -> str:

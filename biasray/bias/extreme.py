@@ -2,12 +2,11 @@
 
 Yadav and Ramakrishnan, section 3.1: ages in 14 bins of 4 years; women of 16 to 35 and men of 40 to 70 to learn from; the
 complement, women of 40 to 70 and men of 16 to 35; and a balanced set, as many women as men of each bin. Theirs overlap.
-Axes: N example, R row of the new data set.
+Axes: N example.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from typing import Literal, final
 
 import numpy as np
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 
 from biasray import storage
 from biasray.bias import label
-from biasray.data.dataset import DataSet, Images
+from biasray.data.dataset import DataSet, part
 from biasray.random import rng
 
 Mask = NDArray[np.bool_]
 BALANCED, COMPLEMENT = "balanced", "complement"
+BIN = " bin"  # ends the name of the column that holds the bin of a target
 FEWEST = 100  # images of the balanced set, on which everything is judged
 
 
@@ -44,7 +44,7 @@ def divided(dataset: DataSet, target: str, attribute: str, sets: Sets) -> DataSe
     occur together in training. The balanced set takes what it can of each bin that is trained on, but leaves half of the
     complement's images to that. Raises ValueError for what the data cannot give.
     """
-    examples, column = dataset.examples, f"{target} bin"
+    examples, column = dataset.examples, target + BIN
     if target == attribute:
         raise ValueError(f"'{target}' cannot be learnt and unlearnt at once; choose two attributes.")
     if taken := [name for name in ("set", column) if name in examples]:
@@ -73,7 +73,7 @@ def divided(dataset: DataSet, target: str, attribute: str, sets: Sets) -> DataSe
     set_N = np.where(balanced_N, BALANCED, np.where(free_N & complement_N, COMPLEMENT, ""))
     new = examples.assign(split=np.where(set_N == "", split_N, "test"), set=set_N, **{column: bin_N})
     checksum = storage.fingerprint([dataset.checksum, target, attribute, asdict(sets)])
-    return _part(dataset, new, np.flatnonzero(kept_N | (set_N != "")), checksum)
+    return part(dataset, new, np.flatnonzero(kept_N | (set_N != "")), checksum)
 
 
 def _bins(target_N: pd.Series, bins: tuple[int, int, int]) -> pd.Series:
@@ -123,28 +123,8 @@ def _even(
         here_N = from_N & (bin_N == name).to_numpy()
         parts = []
         for value in named:
-            part, spared = (np.flatnonzero(here_N & (value_N == value) & side_N) for side_N in (~spared_N, spared_N))
-            parts.append(np.concatenate([part, drawn.permutation(spared)[: len(spared) // 2]]))
-        for part in parts:
-            out_N[drawn.permutation(part)[: min(map(len, parts))]] = True
+            others, spared = (np.flatnonzero(here_N & (value_N == value) & side_N) for side_N in (~spared_N, spared_N))
+            parts.append(np.concatenate([others, drawn.permutation(spared)[: len(spared) // 2]]))
+        for rows in parts:
+            out_N[drawn.permutation(rows)[: min(map(len, parts))]] = True
     return out_N
-
-
-def _part(dataset: DataSet, examples: pd.DataFrame, row_R: NDArray[np.int64], checksum: str) -> DataSet:
-    """Some rows of a data set, with other columns."""
-    place_N = np.full(len(dataset.examples), -1)
-    place_N[row_R] = np.arange(len(row_R))
-    read = None if dataset.reading is None else place_N[dataset.reading]
-    return replace(
-        dataset,
-        examples=examples.iloc[row_R].reset_index(drop=True),
-        checksum=checksum,
-        images=partial(_images, dataset, row_R),
-        reading=None if read is None else read[read >= 0],
-        store=None,
-        on_disk=False,
-    )
-
-
-def _images(dataset: DataSet, row_R: NDArray[np.int64], rows: NDArray[np.int64]) -> Images:
-    return dataset.take(row_R[rows])

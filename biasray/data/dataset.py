@@ -1,8 +1,9 @@
-"""A data set as a table of examples and their images. Axes: N example, H W pixel, C channel."""
+"""A data set as a table of examples and their images. Axes: N example, R row of a part, H W pixel, C channel."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, final
 
 import numpy as np
@@ -52,3 +53,23 @@ class DataSet:
     def take(self, rows_N: NDArray[np.int64]) -> Images:
         """The images of these rows, from `store` where it is there: uint8 (N, H, W, C)."""
         return self.images(rows_N) if self.store is None else self.store[rows_N]
+
+
+def part(dataset: DataSet, examples: pd.DataFrame, row_R: NDArray[np.int64], checksum: str) -> DataSet:
+    """These rows of a data set. `examples` is its table, all rows of it, perhaps with other columns."""
+    place_N = np.full(len(dataset.examples), -1)
+    place_N[row_R] = np.arange(len(row_R))
+    read = None if dataset.reading is None else place_N[dataset.reading]
+    return replace(
+        dataset,
+        examples=examples.iloc[row_R].reset_index(drop=True),
+        checksum=checksum,
+        images=partial(_images, dataset, row_R),
+        reading=None if read is None else read[read >= 0],
+        store=None,
+        on_disk=False,
+    )
+
+
+def _images(dataset: DataSet, row_R: NDArray[np.int64], rows: NDArray[np.int64]) -> Images:
+    return dataset.take(row_R[rows])

@@ -7,9 +7,9 @@ removing bias from neural nets). f is the representation, h its head, h_s that o
     unlearn:  L = mean_B CE(h(f(x)), y) + alpha sum_s C_s,      C_s = -mean_B 1/K_s sum_k log p_k(h_s(f(x)))
 
 C_s is the cross-entropy of the uniform distribution and p, log K_s at the least; H_s is the loss of a head that says of every
-image how frequent each value is, log K_s where all are alike. Images of L_s and C_s come from a table of
-their own, which need not hold the target. Routing 'alvi': L_s moves h_s alone, and L moves f and h; 'printed', as the second
-paper writes it: L_s moves f and h_s, L moves f, h and each h_s.
+image how frequent each value is, log K_s where all are alike. Images of L_s and C_s come from a table of their own, which need
+not hold the target. Routing 'alvi': L_s moves h_s alone, and L moves f and h; 'printed', as the second paper writes it: L_s
+moves f and h_s, L moves f, h and each h_s.
 
 Departures: the papers do not say when L_s is optimised, hence `enough` and `most`. Alvi et al. start from a network that
 knows faces, hence `first`. The second paper names neither optimiser nor rate. C_s is computed on the images that s was last

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from biasray.bias.extreme import BALANCED
 from biasray.report import unlearn_plots
 from biasray.report.results import Row
-from biasray.report.unlearn_rows import READERS, SHARES, called_out, spelt
+from biasray.report.unlearn_rows import READERS, called_out, span, spelt
 
 
 class Shown(NamedTuple):
@@ -81,17 +81,10 @@ def _table(rows: Sequence[Row], part: str) -> tuple[int, list[str], list[tuple[s
             cells.append(
                 {
                     "value": spelt({**by_seeds, "low": None}),
-                    "spans": [f"{r['interval']} {_span(r)}" for r in (by_examples, by_seeds) if r["low"] is not None],
+                    "spans": [f"{r['interval']} {span(r)}" for r in (by_examples, by_seeds) if r["low"] is not None],
                     "change": spelt(change[1]) if change else "",
                     "clear": bool(change) and all(r["low"] is not None and r["low"] * r["high"] > 0 for r in change or ()),
                 }
             )
         lines.append((method, cells))
     return mine[0]["n"], metrics, lines
-
-
-def _span(row: Row) -> str:
-    if row["low"] is None:
-        return "?"
-    scale, places = (100, 1) if row["metric"].split(" minus ")[0] in SHARES else (1, 2)
-    return f"{scale * row['low']:.{places}f} to {scale * row['high']:.{places}f}"

@@ -113,6 +113,16 @@ def text(found: Sequence[Row]) -> str:
 
 
 def spelt(row: Row) -> str:
-    scale, places = (100, 1) if row["metric"].split(" minus ")[0] in SHARES else (1, 2)
-    value = f"{scale * row['value']:.{places}f}"
-    return value if row["low"] is None else f"{value} ({scale * row['low']:.{places}f} to {scale * row['high']:.{places}f})"
+    scale, places = _units(row)
+    return f"{scale * row['value']:.{places}f}" + (f" ({span(row)})" if row["low"] is not None else "")
+
+
+def span(row: Row) -> str:
+    """The interval alone."""
+    scale, places = _units(row)
+    return f"{scale * row['low']:.{places}f} to {scale * row['high']:.{places}f}"
+
+
+def _units(row: Row) -> tuple[int, int]:
+    """What a figure is multiplied by, and its decimals: shares in per cent, or years."""
+    return (100, 1) if row["metric"].split(" minus ")[0] in SHARES else (1, 2)
