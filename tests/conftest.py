@@ -1,10 +1,14 @@
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 os.environ["RAY_AUTH_MODE"] = "disabled"
+# Where Python is told to keep no bytecode, each of hundreds of processes compiles torch and Ray anew: most of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Where torch sees a GPU it starts threads that tests which fork cannot have; those of a GPU ask for it.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
