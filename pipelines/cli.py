@@ -30,7 +30,7 @@ def run(config: type[C], main: Callable[[C], Any]) -> None:
 def parse(config: type[C], words: Sequence[str]) -> C:
     """A Config from the words of a command line; ends the process with an explanation where they make none."""
     prog = f"python -m {sys.modules['__main__'].__spec__.name}" if sys.modules["__main__"].__spec__ else None
-    return tyro.cli(config, prog=prog, args=words, config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff))
+    return tyro.cli(config, prog=prog, args=words, config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
 
 
 def about(made: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
@@ -41,6 +42,17 @@ class Progress:
         rate = status.images / max(time.monotonic() - self.began, 1.0)
         self.bar.set_postfix_str(f"{rate:,.0f} images/s" if status.images else "", refresh=False)
         self.bar.update(status.done - self.bar.n)
+
+    def counted(self, total: int) -> Callable[[int], None]:
+        """What is to be told of each few more that are done, of `total`."""
+        done = 0
+
+        def heard(more: int) -> None:
+            nonlocal done
+            done += more
+            self(Status(total, done, 0, done, total, 0))
+
+        return heard
 
     def __enter__(self) -> "Progress":
         return self

@@ -14,7 +14,6 @@ from biasray.audit.figures import Figure, Target
 from biasray.audit.study import Pool
 from biasray.data.dataset import DataSet
 from biasray.engine.answers import answer_all
-from biasray.engine.cells import Status
 from biasray.random import rng
 from biasray.zoo import store
 from pipelines.place import refuse_relative
@@ -152,15 +151,8 @@ def _answers(
     parts, seen = list[NDArray[np.float64]](), set[str]()
     for zoo in zoos:
         ids = store.Zoo(zoo).index["id"]
-        done = 0
         with Progress(f"members asked about {called} images", "members") as progress:
-
-            def heard(more: int, members: int = len(ids), progress: Progress = progress) -> None:
-                nonlocal done
-                done += more
-                progress(Status(members, done, 0, done, members, 0))
-
-            found = answer_all(zoo, dataset, rows, out, heard)
+            found = answer_all(zoo, dataset, rows, out, progress.counted(len(ids)))
         parts.append(found[target][[name not in seen for name in ids]].astype(np.float64))
         seen |= set(ids)
     return np.concatenate(parts)

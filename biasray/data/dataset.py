@@ -38,6 +38,8 @@ class DataSet:
     """Files that the import could not use, each with the reason."""
     store: Images | None = None
     """All images, where they are at hand already: one copy for all processes of a machine."""
+    shown: Callable[[NDArray[np.int64], str], NDArray[np.bool_] | None] | None = None
+    """Where these rows show an attribute, (N, H, W), or None where nobody knows: of images that were drawn."""
     on_disk: bool = False
     """Whether `store` is a file mapped into memory, because memory cannot hold it."""
 
@@ -67,6 +69,7 @@ def part(dataset: DataSet, examples: pd.DataFrame, row_R: NDArray[np.int64], che
         images=partial(_images, dataset, row_R),
         reading=None if read is None else read[read >= 0],
         store=None,
+        shown=None,
         on_disk=False,
     )
 

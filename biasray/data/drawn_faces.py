@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from biasray import storage
 from biasray.data.adapter import BuiltIn
 from biasray.data.dataset import DataSet, Images, Split
-from biasray.drawing import AGES, SIDE, VALUES, VERSION, Drawn, draw
+from biasray.drawing import AGES, PART, SIDE, VALUES, VERSION, Drawn, draw
 from biasray.random import key, uniform
 
 SIZES: dict[Split, int] = {"train": 4_000, "validation": 1_000, "test": 1_000}
@@ -28,8 +28,11 @@ class DrawnFaces(BuiltIn):
         def images(rows_N: NDArray[np.int64]) -> Images:
             return faces(rows_N).image_NHWC
 
+        def shown(rows_N: NDArray[np.int64], attribute: str) -> NDArray[np.bool_] | None:
+            return faces(rows_N).part_NHW == PART[attribute] if attribute in PART and attribute in VALUES else None
+
         checksum = storage.checksum(f"drawing {VERSION}\n{examples.to_csv()}".encode())
-        return DataSet("drawn-faces", examples, (3, SIDE, SIDE), "gender", "glasses", checksum, images)
+        return DataSet("drawn-faces", examples, (3, SIDE, SIDE), "gender", "glasses", checksum, images, shown=shown)
 
 
 def faces(rows_N: NDArray[np.int64]) -> Drawn:

@@ -2,7 +2,7 @@
 
 from biasray.drawing.canvas import SIDE
 from biasray.drawing.faces import VERSION, Drawn, draw
-from biasray.drawing.parts import PARTS
+from biasray.drawing.parts import PART, PARTS
 from biasray.drawing.person import AGES, VALUES
 
-__all__ = ["AGES", "PARTS", "SIDE", "VALUES", "VERSION", "Drawn", "draw"]
+__all__ = ["AGES", "PART", "PARTS", "SIDE", "VALUES", "VERSION", "Drawn", "draw"]

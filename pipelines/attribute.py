@@ -1,0 +1,261 @@
+"""Where do images show an attribute? Maps for it, and trainings on images in which a confounder's regions are hidden."""
+
+import dataclasses
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+
+from biasray import data, storage
+from biasray.attributing import DONE, Learning
+from biasray.attribution.confidence import Confidence
+from biasray.attribution.hide import By, With
+from biasray.attribution.regions import Grid, normalised, pixel_maps
+from biasray.attribution.values import values
+from biasray.data.dataset import DataSet
+from biasray.engine import cluster
+from biasray.engine.attribute import learn_all, read_all
+from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, fast_precision
+from biasray.random import rng
+from biasray.recipe import Recipe
+from biasray.report import attribute_page, attribute_rows
+from biasray.report.attribute_page import Robust, Shown
+from biasray.report.attribute_plots import HEAT
+from biasray.report.attribute_rows import Mapped
+from pipelines import robust
+from pipelines.cli import about, run
+from pipelines.place import claim, flat, refuse_relative
+from pipelines.progress import Progress
+from pipelines.tracking import start
+
+FILES = ("report.html", "results.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Map where images show attributes: a classifier tells each from one patch, and where it is sure, the image shows it.
+
+    Trains a region classifier for each attribute, reads images of the test split with it, and writes results.json, report.html
+    and a folder per attribute with its maps. With --train-robust it also trains on images in which the regions that show the
+    confounder are hidden. The same command again goes on where it stopped.
+    """
+
+    data: str
+    """Folder or URI of an imported data set, or a built-in one."""
+    attributes: tuple[str, ...] = ()
+    """What to map; images without a label train nothing, and are mapped all the same."""
+    edges: tuple[float, ...] = ()
+    """Of attributes in numbers: groups from each to the next. Default: quarters of the images."""
+    images: int = 500
+    """Images of the test split to map, and to judge the classifiers by."""
+    read: str | None = None
+    """Another data set to map in place of the test split, labelled or not, of the same size of images."""
+    patch: int | None = None
+    """Pixels a side of a patch. Default: a quarter of the image's."""
+    across: int | None = None
+    """Places along one side. Default: 45, or as many as fit."""
+    confidence: Confidence = "entropy"
+    """How sure a classifier is: by negative entropy, margin, or the top probability."""
+    region_network: str = "cnn"
+    """Of the classifier of patches; the paper's is resnet18."""
+    region_epochs: int | None = None
+    """Default: from the scale; the paper's are 90."""
+    smoothing: float = 0.1
+    """Label smoothing of the classifier of patches."""
+    train_robust: bool = False
+    """Also train on images that hide the confounder."""
+    confounder: str | None = None
+    """Attribute that goes with the target in training, and whose regions are hidden."""
+    target: str | None = None
+    """What is then learnt. Default: the data set's own."""
+    shows: str | None = None
+    """Values of the confounder (A,B or LOW..HIGH) that count as showing it. Default: of two values the rarer."""
+    hides: str | None = None
+    """Values that count as not showing it; images with others are left out. Default: all the others."""
+    carrier: str | None = None
+    """Value of the target that shows the confounder in training; the other never does. Default: where it is commoner."""
+    most: int = 3000
+    """Training examples of each target, at most."""
+    by: tuple[By, ...] = ("general", "specific")
+    """Hide by the mean map of all images, or by each image's own."""
+    fill: tuple[With, ...] = ("mask", "noise")
+    """Hide under grey, or in noise."""
+    quantiles: tuple[float, ...] = (0.60, 0.70, 0.80, 0.95)
+    """What is above them is hidden."""
+    methods: tuple[str, ...] = ("erm",)
+    """What is trained on each set, as in `pipelines.debias`."""
+    training: Training = Training()
+    compute: Compute = Compute()
+    seeds: int | None = None
+    """Trainings of each method and set. Default: from the scale."""
+    seed: int = 0
+    """The first seed; the others follow it."""
+    scale: Scale = "laptop"
+    """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20, paper 3 x 100 (region classifiers: 90)."""
+    out: str | None = None
+    """Folder or URI of the results. Default: runs/attribute-HASH."""
+    tracking: str | None = None
+    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
+
+
+def main(config: Config) -> str:
+    """Train, map and judge; returns the folder of the results."""
+    refuse_relative("--out", config.out)
+    for option, place in (("--data", config.data), ("--read", config.read)):
+        if place is not None and place not in data.built_in():
+            refuse_relative(option, place)
+    if config.train_robust and config.confounder is None:
+        raise ValueError("--train-robust needs a --confounder, the attribute whose regions are to be hidden.")
+    if config.images < 2:
+        raise ValueError(f"--images must be at least 2, not {config.images}.")
+    attributes = tuple(dict.fromkeys([*config.attributes, *([config.confounder] if config.confounder else [])]))
+    if not attributes:
+        raise ValueError("Give --attributes one or more, or a --confounder.")
+    cluster.device(config.compute)  # refuses one that is not there
+    dataset, plan = data.load(config.data), None
+    if config.train_robust:
+        plan = robust.planned(config, dataset)
+        dataset = plan.dataset  # in which the confounder shows or does not
+        attributes = tuple(plan.column if name == config.confounder else name for name in attributes)
+    learnings = [_learning(config, dataset, name) for name in attributes]
+    for one in learnings:
+        one.build(dataset.shape[0])  # refuses a network that does not fit before anything is trained
+    other = data.load(config.read) if config.read else dataset
+    if other.shape != dataset.shape:
+        raise ValueError(
+            f"Images of --read {config.read} are {other.shape}, those of {config.data} {dataset.shape}; import alike."
+        )
+    row_R = _rows(config, other)
+    trainings: list[Learning | Experiment] = [*learnings, *(plan.experiments if plan else [])]
+    fingerprint = storage.fingerprint(
+        [*(e.fingerprint() for e in trainings), other.checksum, row_R.tolist(), config.confidence]
+    )
+    name = config.out or f"runs/attribute-{fingerprint}"
+    out = storage.absolute(name)  # workers have other working directories
+    claim(out, [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in trainings])
+    records = start(config.tracking, f"attribute {dataset.name}", fingerprint, flat(dataclasses.asdict(config)))
+    grid = learnings[0].grid
+    print(
+        f"{dataset.name}: {len(learnings)} region classifiers, patches of {grid.patch} at {grid.across} x {grid.across} places"
+    )
+    print(f"out: {name}\n")
+    folders = [storage.join(out, "regions", one.values.attribute) for one in learnings]
+    scratch = storage.join(out, "ray")
+    with Progress("region classifiers") as progress:
+        lost = learn_all(learnings, dataset, folders, config.compute, scratch, progress)
+    failed = [f"{learnings[k].values.attribute}: {said}" for k, said in lost.items()]
+    whole = [(one, folder) for k, (one, folder) in enumerate(zip(learnings, folders, strict=True)) if k not in lost]
+    found = [_mapped(config, one, folder, other, row_R, out) for one, folder in whole]
+    rows = attribute_rows.rows(other.name, found)
+    trained: Robust | None = None
+    if plan and not any(learnings[k].values.attribute == plan.column for k in lost):
+        learning, folder = next((one, f) for one, f in whole if one.values.attribute == plan.column)
+        trained = robust.trained(config, plan, learning, folder, out)
+    done = {one.values.attribute: storage.read_json(storage.join(folder, DONE)) for one, folder in whole}
+    told = about([d["made"] for d in done.values()])
+    everything = [*rows, *(trained.rows if trained else [])]
+    if found:
+        shown = Shown(
+            found,
+            other.take(row_R),
+            grid,
+            config.confidence,
+            {one.values.attribute: _said(one, done[one.values.attribute]) for one, _ in whole},
+            trained,
+        )
+        storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": everything})
+        storage.write(storage.join(out, "report.html"), attribute_page.render(rows, shown, failed, told).encode())
+        print(f"{_text(everything)}\n\n{name}/report.html, results.json and regions/ hold the rest.")
+    if records:
+        means = {f"{r['method']}/{r['setting']}/{r['metric']}".replace(",", ""): r["value"] for r in everything}
+        print(records.close(means, out, ["config.json", *(FILES if found else [])], bool(failed)))
+    if failed:
+        raise ValueError("\n".join([*failed, "What failed is not shown; the same command tries it again."]))
+    return out
+
+
+def _learning(config: Config, dataset: DataSet, attribute: str) -> Learning:
+    _, h, w = dataset.shape
+    if h != w:
+        raise ValueError(f"Images of {dataset.name} are {h} x {w} pixels; maps need square ones.")
+    patch = max(h // 4, 1) if config.patch is None else config.patch
+    if not 1 <= patch <= h:
+        raise ValueError(f"A --patch of {patch} pixels does not fit into images of {h} x {h}.")
+    across = min(45, h - patch + 1) if config.across is None else config.across
+    epochs = 90 if config.scale == "paper" else SCALES[config.scale].epochs
+    epochs = epochs if config.region_epochs is None else config.region_epochs
+    if epochs < 1:
+        raise ValueError(f"--region-epochs must be at least 1, not {epochs}.")
+    return Learning(
+        data=config.data,
+        checksum=dataset.checksum,
+        values=values(dataset.examples, attribute, dataset.attributes, config.edges),
+        network=config.region_network,
+        grid=Grid(side=h, patch=patch, across=across),
+        epochs=epochs,
+        recipe=Recipe(optimiser="adamw", lr=1e-3, batch=256, schedule="step", every=max(1, epochs * 40 // 90)),
+        smoothing=config.smoothing,
+        precision=config.training.precision or fast_precision(config.region_network, cluster.device(config.compute)),
+        seed=config.seed,
+    )
+
+
+def _rows(config: Config, dataset: DataSet) -> np.ndarray:
+    """The images to map: all of another data set or of the test split, or as many as are asked for, drawn."""
+    there = np.arange(len(dataset.examples)) if config.read else np.flatnonzero(dataset.examples["split"] == "test")
+    return np.sort(rng("maps").permutation(there)[: config.images])
+
+
+def _mapped(config: Config, learning: Learning, folder: str, dataset: DataSet, row_R: np.ndarray, out: str) -> Mapped:
+    """Read the images, and leave the maps beside the classifier: arrays, and a picture of their mean."""
+    attribute = learning.values.attribute
+    with Progress(f"mapped for {attribute}", "images") as progress:
+        read = read_all(
+            learning,
+            folder,
+            dataset,
+            row_R,
+            config.confidence,
+            config.compute,
+            storage.join(out, "ray"),
+            progress.counted(len(row_R)),
+        )
+    pixel_NHW = pixel_maps(read.region_NAA.astype(np.float64), learning.grid)
+    buffer, picture = io.BytesIO(), io.BytesIO()
+    ids = dataset.examples["id"].iloc[row_R].to_numpy(dtype=str)
+    np.savez_compressed(buffer, id=ids, region_NAA=read.region_NAA, pixel_NHW=pixel_NHW.astype(np.float32))
+    matplotlib.image.imsave(picture, normalised(pixel_NHW.mean(0)), cmap=HEAT, vmin=0, vmax=1, format="png")
+    storage.write(storage.join(folder, "maps.npz"), buffer.getvalue())
+    storage.write(storage.join(folder, "mean.png"), picture.getvalue())
+    examples = dataset.examples.iloc[row_R]
+    shown_NHW = dataset.shown(row_R, attribute.removesuffix(robust.COLUMN)) if dataset.shown else None
+    seconds = storage.read_json(storage.join(folder, DONE))["seconds"]
+    names = learning.values.names
+    return Mapped(attribute, names, learning.values.codes(examples), read.region_NAA, pixel_NHW, read.sure, shown_NHW, seconds)
+
+
+def _said(learning: Learning, done: dict[str, Any]) -> str:
+    unlabelled = f", {done['unlabelled']:,} without a label left out" if done["unlabelled"] else ""
+    return (
+        f"{', '.join(learning.values.names)}; {learning.network}, {learning.epochs} epochs of {done['images']:,} images"
+        f"{unlabelled}, "
+        f"{learning.recipe.optimiser} {learning.recipe.lr:g}, batch {learning.recipe.batch}, smoothing {learning.smoothing:g}; "
+        f"{done['seconds']:.0f} s"
+    )
+
+
+def _text(rows: list[dict[str, Any]]) -> str:
+    """The figures as a table."""
+    lines = []
+    for r in rows:
+        if r["interval"] in ("images", "ways to halve", "seeds") and " minus " not in r["metric"]:
+            span = "" if r["low"] is None else f" ({r['low']:.3f} to {r['high']:.3f})"
+            lines.append({"method": r["method"], "of": r["setting"], "metric": r["metric"], "value": f"{r['value']:.3f}{span}"})
+    return str(pd.DataFrame(lines).to_string(index=False))
+
+
+if __name__ == "__main__":
+    run(Config, main)

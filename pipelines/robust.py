@@ -1,0 +1,169 @@
+"""The part of `pipelines.attribute` that trains on images in which the regions of a confounder are hidden."""
+
+import dataclasses
+from collections.abc import Mapping
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from biasray import cell, storage
+from biasray.attributing import Learning
+from biasray.attribution.confounded import COLUMN, HIDDEN, SHOWN, Sets, sets
+from biasray.attribution.hide import Hiding, hidden
+from biasray.attribution.regions import pixel_maps
+from biasray.bias import label
+from biasray.bias.task import Task, prepare
+from biasray.data.dataset import DataSet, Images
+from biasray.engine import cluster
+from biasray.engine.attribute import read_all
+from biasray.engine.cells import run_cells
+from biasray.experiment import SCALES, Experiment, refuse_unlearn, resolved, variants
+from biasray.report import robust_rows
+from biasray.report.attribute_page import Robust
+from biasray.report.robust_rows import BALANCED, ORIGINAL
+from pipelines.progress import Progress
+
+if TYPE_CHECKING:
+    from pipelines.attribute import Config
+
+__all__ = ["COLUMN", "Plan", "planned", "trained"]
+
+
+class Plan(NamedTuple):
+    dataset: DataSet  # with the column that says whether the confounder shows
+    column: str
+    target: str
+    targets: tuple[str, ...]
+    sets: Sets
+    hidings: tuple[Hiding, ...]
+    experiments: tuple[Experiment, ...]  # those of the original and the balanced set; hiding changes nothing else
+    said: str
+
+
+def planned(config: "Config", dataset: DataSet) -> Plan:
+    """What is to be trained; raises ValueError, before anything is, for what the data cannot give."""
+    assert config.confounder is not None
+    target = config.target or dataset.target
+    if target == config.confounder:
+        raise ValueError(f"'{target}' cannot be target and confounder at once; choose two attributes.")
+    if not (config.by and config.fill and config.quantiles and config.methods):
+        raise ValueError("Give --by, --fill, --quantiles and --methods one value or more each.")
+    hidings = tuple(Hiding(by, fill, q) for by, fill, q in product(config.by, config.fill, sorted(set(config.quantiles))))
+    if wrong := [q for q in config.quantiles if not 0 < q < 1]:
+        raise ValueError(f"--quantiles {wrong[0]:g}: a quantile lies between 0 and 1.")
+    named = label.attribute(dataset.examples, target, "target", dataset.attributes)
+    if pd.api.types.is_numeric_dtype(named) or named.nunique() != 2:
+        raise ValueError(f"--target {target}: what is learnt robustly has two named values; choose another.")
+    shown_N = _shown(config, dataset, config.confounder)
+    train_N = dataset.examples["split"] == "train"
+    share = (shown_N == SHOWN)[train_N & (shown_N != "")].groupby(named).mean()
+    carrier = config.carrier or str(share.idxmax())
+    if carrier not in set(named):
+        raise ValueError(f"--carrier {carrier}: '{target}' has no such value; it has: {', '.join(sorted(set(named)))}.")
+    other = next(value for value in sorted(set(named)) if value != carrier)
+    made = sets(dataset, target, shown_N, carrier, other, config.most)
+    column = f"{config.confounder}{COLUMN}"
+    known = dataset.examples.assign(**{column: shown_N})
+    checksum = storage.fingerprint([dataset.checksum, shown_N.tolist()])
+    experiments = tuple(e for of in (made.biased, made.balanced) for e in _experiments(config, of, target, column))
+    for of, e in ((made.biased, experiments[0]), (made.balanced, experiments[-1])):
+        cell.build(e, prepare(of, e.task, e.seed))  # refuses what cannot be had before anything is trained
+    said = "; ".join(
+        f"{called}: " + ", ".join(f"{n:,} {t} {'with' if s == SHOWN else 'without'}" for (t, s), n in numbers.items())
+        for called, numbers in made.numbers.items()
+    )
+    whole = dataclasses.replace(dataset, examples=known, checksum=checksum)
+    return Plan(whole, column, target, (carrier, other), made, hidings, experiments, f"{said} {config.confounder}.")
+
+
+def _shown(config: "Config", dataset: DataSet, confounder: str) -> pd.Series:
+    """Of each example whether the confounder shows, does not, or is not known or neither ('')."""
+    column = label.attribute(dataset.examples, confounder, "confounder", dataset.attributes)
+    if config.shows is None:
+        if pd.api.types.is_numeric_dtype(column) or column.nunique() != 2:
+            raise ValueError(f"--confounder {confounder} has more than two values: say by --shows which count as showing it.")
+        shows_N = (column == column.value_counts().index[-1]).to_numpy()
+    else:
+        shows_N = label.matches(column, config.shows, f"--shows {config.shows}")
+    hides_N = ~shows_N if config.hides is None else label.matches(column, config.hides, f"--hides {config.hides}")
+    if (shows_N & hides_N).any():
+        raise ValueError(f"--shows {config.shows} and --hides {config.hides} both hold some values of {confounder}; part them.")
+    return pd.Series(np.select([shows_N, hides_N], [SHOWN, HIDDEN], ""), name=confounder)
+
+
+def _experiments(config: "Config", dataset: DataSet, target: str, column: str) -> list[Experiment]:
+    """Each method with every seed, on one set."""
+    task = Task(data=config.data, target=target, bias=column, validation="balanced", test="balanced")
+    chosen, device = variants(config.methods), cluster.device(config.compute)
+    refuse_unlearn(task, [variant.method for variant in chosen.values()])
+    seeds = SCALES[config.scale].seeds if config.seeds is None else config.seeds
+    if seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, not {seeds}.")
+    return [
+        dataclasses.replace(
+            resolved(task, config.training, dataset, variant.method, variant.settings, config.scale, seed, device),
+            called=called,
+        )
+        for called, variant in chosen.items()
+        for seed in range(config.seed, config.seed + seeds)
+    ]
+
+
+def trained(config: "Config", plan: Plan, learning: Learning, folder: str, out: str) -> Robust:
+    """Train on every set. Raises ValueError with a sentence for each training that failed; what is done stays."""
+    biased = plan.sets.biased
+    everything = np.arange(len(biased.examples))
+    train_N = (biased.examples["split"] == "train").to_numpy()
+    with Progress("mapped to be hidden", "images") as progress:
+        read = read_all(
+            learning,
+            folder,
+            biased,
+            everything[train_N],
+            config.confidence,
+            config.compute,
+            storage.join(out, "ray"),
+            progress.counted(int(train_N.sum())),
+        )
+    map_NHW = np.zeros((len(everything), learning.grid.side, learning.grid.side))
+    map_NHW[train_N] = pixel_maps(read.region_NAA.astype(np.float64), learning.grid)
+    datasets = {
+        ORIGINAL: biased,
+        BALANCED: plan.sets.balanced,
+        **{str(how): hidden(biased, map_NHW, how) for how in plan.hidings},
+    }
+    found, scores, failed = dict[tuple[str, str], list[pd.DataFrame]](), dict[tuple[str, str], list[float]](), []
+    pictures: dict[str, Images] = {}
+    for setting, dataset in datasets.items():
+        experiments = _experiments(config, dataset, plan.target, plan.column)
+        place = storage.join(out, "cells", setting.replace(" ", "-"))
+        folders = [storage.join(place, f"{e.called.replace(' ', '-')}-{e.seed}") for e in experiments]
+        with Progress(f"trainings, {setting}") as progress:
+            lost = run_cells(experiments, dataset, folders, config.compute, storage.join(out, "ray"), progress)
+        failed += [f"{experiments[k].called}, {setting}, seed {experiments[k].seed}: {said}" for k, said in lost.items()]
+        for k, e in enumerate(experiments):
+            if k not in lost:
+                found.setdefault((e.called, setting), []).append(cell.predictions(folders[k]))
+                history = storage.read_json(storage.join(folders[k], cell.DONE))["history"]
+                scores.setdefault((e.called, setting), []).append(history[-1]["worst_group"])
+        if setting != BALANCED:  # other images
+            pictures[setting] = dataset.take(np.flatnonzero(train_N)[:6])
+    if failed:
+        raise ValueError("\n".join([*failed, "The same command tries again what failed; what is done stays."]))
+    first = experiments[0].called
+    chosen = best(plan.hidings, {setting: float(np.mean(s)) for (called, setting), s in scores.items() if called == first})
+    prepared = prepare(biased, experiments[0].task, experiments[0].seed)
+    rows = robust_rows.rows(biased.name, found, prepared.targets)
+    shown = {setting: pictures[setting] for setting in (ORIGINAL, *chosen.values())}
+    assert config.confounder is not None
+    return Robust(rows, plan.target, prepared.targets, config.confounder, plan.said, chosen, shown)
+
+
+def best(hidings: tuple[Hiding, ...], score: Mapping[str, float]) -> dict[str, str]:
+    """By kind of hiding the setting with the best worst group on validation."""
+    kinds: dict[str, list[str]] = {}
+    for how in hidings:
+        kinds.setdefault(f"{how.by} {how.fill}", []).append(str(how))
+    return {kind: max(settings, key=lambda s: score[s]) for kind, settings in kinds.items()}
