@@ -113,7 +113,7 @@ def _experiments(config: "Config", dataset: DataSet, target: str, column: str) -
 
 def trained(config: "Config", plan: Plan, learning: Learning, folder: str, out: str) -> Robust:
     """Train on every set. Raises ValueError with a sentence for each training that failed; what is done stays."""
-    biased = plan.sets.biased
+    biased = _at_hand(plan.sets.biased)
     everything = np.arange(len(biased.examples))
     train_N = (biased.examples["split"] == "train").to_numpy()
     with Progress("mapped to be hidden", "images") as progress:
@@ -159,6 +159,13 @@ def trained(config: "Config", plan: Plan, learning: Learning, folder: str, out: 
     shown = {setting: pictures[setting] for setting in (ORIGINAL, *chosen.values())}
     assert config.confounder is not None
     return Robust(rows, plan.target, prepared.targets, config.confounder, plan.said, chosen, shown)
+
+
+def _at_hand(dataset: DataSet) -> DataSet:
+    """With its images in memory, where that has much room for them: they are read for every way to hide."""
+    if dataset.size > cluster.memory() / 8:
+        return dataset
+    return dataclasses.replace(dataset, store=dataset.take(np.arange(len(dataset.examples))))
 
 
 def best(hidings: tuple[Hiding, ...], score: Mapping[str, float]) -> dict[str, str]:
