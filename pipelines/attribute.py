@@ -107,13 +107,7 @@ def main(config: Config) -> str:
     for option, place in (("--data", config.data), ("--read", config.read)):
         if place is not None and place not in data.built_in():
             refuse_relative(option, place)
-    if config.train_robust and config.confounder is None:
-        raise ValueError("--train-robust needs a --confounder, the attribute whose regions are to be hidden.")
-    if config.images < 2:
-        raise ValueError(f"--images must be at least 2, not {config.images}.")
-    attributes = tuple(dict.fromkeys([*config.attributes, *([config.confounder] if config.confounder else [])]))
-    if not attributes:
-        raise ValueError("Give --attributes one or more, or a --confounder.")
+    attributes = _attributes(config)
     cluster.device(config.compute)  # refuses one that is not there
     dataset, plan = data.load(config.data), None
     if config.train_robust:
@@ -135,18 +129,19 @@ def main(config: Config) -> str:
     )
     name = config.out or f"runs/attribute-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
-    claim(out, [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in trainings])
+    mine = [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in trainings]
+    claim(out, [*mine, {"confidence": config.confidence, "hash": config.confidence}])  # which says what is hidden
     records = start(config.tracking, f"attribute {dataset.name}", fingerprint, flat(dataclasses.asdict(config)))
     grid = learnings[0].grid
     print(
         f"{dataset.name}: {len(learnings)} region classifiers, patches of {grid.patch} at {grid.across} x {grid.across} places"
     )
     print(f"out: {name}\n")
-    folders = [storage.join(out, "regions", one.values.attribute) for one in learnings]
+    folders = [storage.join(out, "regions", _called(one)) for one in learnings]
     scratch = storage.join(out, "ray")
     with Progress("region classifiers") as progress:
         lost = learn_all(learnings, dataset, folders, config.compute, scratch, progress)
-    failed = [f"{learnings[k].values.attribute}: {said}" for k, said in lost.items()]
+    failed = [f"{_called(learnings[k])}: {said}" for k, said in lost.items()]
     whole = [(one, folder) for k, (one, folder) in enumerate(zip(learnings, folders, strict=True)) if k not in lost]
     found = [_mapped(config, one, folder, other, row_R, out) for one, folder in whole]
     rows = attribute_rows.rows(other.name, found)
@@ -154,18 +149,12 @@ def main(config: Config) -> str:
     if plan and not any(learnings[k].values.attribute == plan.column for k in lost):
         learning, folder = next((one, f) for one, f in whole if one.values.attribute == plan.column)
         trained = robust.trained(config, plan, learning, folder, out)
-    done = {one.values.attribute: storage.read_json(storage.join(folder, DONE)) for one, folder in whole}
+    done = {_called(one): storage.read_json(storage.join(folder, DONE)) for one, folder in whole}
     told = about([d["made"] for d in done.values()])
     everything = [*rows, *(trained.rows if trained else [])]
     if found:
-        shown = Shown(
-            found,
-            other.take(row_R),
-            grid,
-            config.confidence,
-            {one.values.attribute: _said(one, done[one.values.attribute]) for one, _ in whole},
-            trained,
-        )
+        settings = {_called(one): _said(one, done[_called(one)]) for one, _ in whole}
+        shown = Shown(found, other.take(row_R), grid, config.confidence, settings, trained)
         storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": everything})
         storage.write(storage.join(out, "report.html"), attribute_page.render(rows, shown, failed, told).encode())
         print(f"{_text(everything)}\n\n{name}/report.html, results.json and regions/ hold the rest.")
@@ -175,6 +164,18 @@ def main(config: Config) -> str:
     if failed:
         raise ValueError("\n".join([*failed, "What failed is not shown; the same command tries it again."]))
     return out
+
+
+def _attributes(config: Config) -> tuple[str, ...]:
+    """What is to be mapped; raises ValueError where that makes no sense."""
+    if config.train_robust and config.confounder is None:
+        raise ValueError("--train-robust needs a --confounder, the attribute whose regions are to be hidden.")
+    if config.images < 2:
+        raise ValueError(f"--images must be at least 2, not {config.images}.")
+    attributes = tuple(dict.fromkeys([*config.attributes, *([config.confounder] if config.confounder else [])]))
+    if not attributes:
+        raise ValueError("Give --attributes one or more, or a --confounder.")
+    return attributes
 
 
 def _learning(config: Config, dataset: DataSet, attribute: str) -> Learning:
@@ -211,7 +212,7 @@ def _rows(config: Config, dataset: DataSet) -> np.ndarray:
 
 def _mapped(config: Config, learning: Learning, folder: str, dataset: DataSet, row_R: np.ndarray, out: str) -> Mapped:
     """Read the images, and leave the maps beside the classifier: arrays, and a picture of their mean."""
-    attribute = learning.values.attribute
+    attribute = _called(learning)
     with Progress(f"mapped for {attribute}", "images") as progress:
         read = read_all(
             learning,
@@ -223,7 +224,8 @@ def _mapped(config: Config, learning: Learning, folder: str, dataset: DataSet, r
             storage.join(out, "ray"),
             progress.counted(len(row_R)),
         )
-    pixel_NHW = pixel_maps(read.region_NAA.astype(np.float64), learning.grid)
+    region_NAA = read.region_NAA.astype(np.float64)
+    pixel_NHW = pixel_maps(region_NAA, learning.grid)
     buffer, picture = io.BytesIO(), io.BytesIO()
     ids = dataset.examples["id"].iloc[row_R].to_numpy(dtype=str)
     np.savez_compressed(buffer, id=ids, region_NAA=read.region_NAA, pixel_NHW=pixel_NHW.astype(np.float32))
@@ -231,10 +233,15 @@ def _mapped(config: Config, learning: Learning, folder: str, dataset: DataSet, r
     storage.write(storage.join(folder, "maps.npz"), buffer.getvalue())
     storage.write(storage.join(folder, "mean.png"), picture.getvalue())
     examples = dataset.examples.iloc[row_R]
-    shown_NHW = dataset.shown(row_R, attribute.removesuffix(robust.COLUMN)) if dataset.shown else None
+    shown_NHW = dataset.shown(row_R, attribute) if dataset.shown else None
     seconds = storage.read_json(storage.join(folder, DONE))["seconds"]
     names = learning.values.names
-    return Mapped(attribute, names, learning.values.codes(examples), read.region_NAA, pixel_NHW, read.sure, shown_NHW, seconds)
+    return Mapped(attribute, names, learning.values.codes(examples), region_NAA, pixel_NHW, read.sure, shown_NHW, seconds)
+
+
+def _called(learning: Learning) -> str:
+    """The attribute, as the data set has it."""
+    return learning.values.attribute.removesuffix(robust.COLUMN)
 
 
 def _said(learning: Learning, done: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from biasray.attribution.hide import Hiding, hidden
 from biasray.attribution.regions import pixel_maps
 from biasray.bias import label
 from biasray.bias.task import Task, prepare
-from biasray.data.dataset import DataSet, Images
+from biasray.data.dataset import DataSet
 from biasray.engine import cluster
 from biasray.engine.attribute import read_all
 from biasray.engine.cells import run_cells
@@ -116,47 +116,35 @@ def trained(config: "Config", plan: Plan, learning: Learning, folder: str, out: 
     biased = _at_hand(plan.sets.biased)
     everything = np.arange(len(biased.examples))
     train_N = (biased.examples["split"] == "train").to_numpy()
+    scratch = storage.join(out, "ray")
     with Progress("mapped to be hidden", "images") as progress:
-        read = read_all(
-            learning,
-            folder,
-            biased,
-            everything[train_N],
-            config.confidence,
-            config.compute,
-            storage.join(out, "ray"),
-            progress.counted(int(train_N.sum())),
-        )
+        heard = progress.counted(int(train_N.sum()))
+        rows_R = everything[train_N]
+        read = read_all(learning, folder, biased, rows_R, config.confidence, config.compute, scratch, heard)
     map_NHW = np.zeros((len(everything), learning.grid.side, learning.grid.side))
     map_NHW[train_N] = pixel_maps(read.region_NAA.astype(np.float64), learning.grid)
-    datasets = {
-        ORIGINAL: biased,
-        BALANCED: plan.sets.balanced,
-        **{str(how): hidden(biased, map_NHW, how) for how in plan.hidings},
-    }
-    found, scores, failed = dict[tuple[str, str], list[pd.DataFrame]](), dict[tuple[str, str], list[float]](), []
-    pictures: dict[str, Images] = {}
+    datasets = {ORIGINAL: biased, BALANCED: plan.sets.balanced}
+    datasets |= {str(how): hidden(biased, map_NHW, how) for how in plan.hidings}
+    cells: list[tuple[str, Experiment]] = []
     for setting, dataset in datasets.items():
-        experiments = _experiments(config, dataset, plan.target, plan.column)
-        place = storage.join(out, "cells", setting.replace(" ", "-"))
-        folders = [storage.join(place, f"{e.called.replace(' ', '-')}-{e.seed}") for e in experiments]
-        with Progress(f"trainings, {setting}") as progress:
-            lost = run_cells(experiments, dataset, folders, config.compute, storage.join(out, "ray"), progress)
-        failed += [f"{experiments[k].called}, {setting}, seed {experiments[k].seed}: {said}" for k, said in lost.items()]
-        for k, e in enumerate(experiments):
-            if k not in lost:
-                found.setdefault((e.called, setting), []).append(cell.predictions(folders[k]))
-                history = storage.read_json(storage.join(folders[k], cell.DONE))["history"]
-                scores.setdefault((e.called, setting), []).append(history[-1]["worst_group"])
-        if setting != BALANCED:  # other images
-            pictures[setting] = dataset.take(np.flatnonzero(train_N)[:6])
+        cells += [(setting, e) for e in _experiments(config, dataset, plan.target, plan.column)]
+    folders = [storage.join(out, "cells", *(x.replace(" ", "-") for x in (s, f"{e.called} {e.seed}"))) for s, e in cells]
+    with Progress() as progress:
+        experiments, of = [e for _, e in cells], [datasets[setting] for setting, _ in cells]
+        lost = run_cells(experiments, of, folders, config.compute, scratch, progress)
+    failed = [f"{cells[k][1].called}, {cells[k][0]}, seed {cells[k][1].seed}: {said}" for k, said in lost.items()]
     if failed:
         raise ValueError("\n".join([*failed, "The same command tries again what failed; what is done stays."]))
-    first = experiments[0].called
-    chosen = best(plan.hidings, {setting: float(np.mean(s)) for (called, setting), s in scores.items() if called == first})
+    found, scores = dict[tuple[str, str], list[pd.DataFrame]](), dict[str, list[float]]()
+    for (setting, e), place in zip(cells, folders, strict=True):
+        found.setdefault((e.called, setting), []).append(cell.predictions(place))
+        if e.called == experiments[0].called:
+            history = storage.read_json(storage.join(place, cell.DONE))["history"]
+            scores.setdefault(setting, []).append(history[-1]["worst_group"])
+    chosen = best(plan.hidings, {setting: float(np.mean(each)) for setting, each in scores.items()})
     prepared = prepare(biased, experiments[0].task, experiments[0].seed)
     rows = robust_rows.rows(biased.name, found, prepared.targets)
-    shown = {setting: pictures[setting] for setting in (ORIGINAL, *chosen.values())}
+    shown = {setting: datasets[setting].take(rows_R[:6]) for setting in (ORIGINAL, *chosen.values())}
     assert config.confounder is not None
     return Robust(rows, plan.target, prepared.targets, config.confounder, plan.said, chosen, shown)
 

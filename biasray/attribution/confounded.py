@@ -46,12 +46,12 @@ def sets(dataset: DataSet, target: str, shown_N: pd.Series, carrier: str, other:
         said = ", ".join(f"{n:,} {t} {s}" for (t, s), n in there.items())
         raise ValueError(f"Too few training examples for a set in which {carrier} alone shows {shown_N.name}: {said}.")
     biased = {(carrier, SHOWN): half * 2 // 3, (carrier, HIDDEN): half // 3, (other, SHOWN): 0, (other, HIDDEN): half}
-    balanced = {}
+    balanced: Numbers = {}
     for t in (carrier, other):
         shows = min(max(half // 2, half - there[t, HIDDEN]), there[t, SHOWN])
         balanced |= {(t, SHOWN): shows, (t, HIDDEN): half - shows}
     numbers = {"biased": biased, "balanced": balanced}
-    made = []
+    made: dict[str, DataSet] = {}
     for called, wanted in numbers.items():
         kept_N, drawn = known_N & ~train_N, rng("confounded")
         for (t, s), n in wanted.items():
@@ -60,5 +60,5 @@ def sets(dataset: DataSet, target: str, shown_N: pd.Series, carrier: str, other:
         checksum = storage.fingerprint(
             [dataset.checksum, target, name, carrier, other, sorted(map(str, wanted.items())), called]
         )
-        made.append(part(dataset, examples, np.flatnonzero(kept_N), checksum))
-    return Sets(*made, numbers)
+        made[called] = part(dataset, examples, np.flatnonzero(kept_N), checksum)
+    return Sets(made["biased"], made["balanced"], numbers)

@@ -20,7 +20,8 @@ from biasray.random import rng
 
 GREY, STD = 128, 0.5
 
-By, With = Literal["general", "specific"], Literal["mask", "noise"]
+By = Literal["general", "specific"]
+With = Literal["mask", "noise"]
 
 
 @final

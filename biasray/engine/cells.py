@@ -24,7 +24,7 @@ class Status(NamedTuple):
 
 def run_cells(
     cells: Sequence[Experiment],
-    dataset: DataSet,
+    dataset: DataSet | Sequence[DataSet],
     folders: Sequence[str],
     compute: Compute,
     scratch: str,
@@ -34,9 +34,10 @@ def run_cells(
 ) -> dict[int, str]:
     """Run every cell whose folder does not hold its result yet; returns one sentence for each that failed, by number.
 
-    A single cell with one worker runs in this process, without Ray's fixed cost, unless a cluster was joined; all else
-    goes through `engine.sweep`, which keeps Ray's own files in the folder `scratch` meanwhile. `told` is called about
-    once a second, `finished` with the number of each cell that has its result, both in this process.
+    All are of one data set, or each of its own. A single cell with one worker runs in this process, without Ray's fixed cost,
+    unless a cluster was joined; all else goes through `engine.sweep`, which keeps Ray's own files in the folder `scratch`
+    meanwhile. `told` is called about once a second, `finished` with the number of each cell that has its result, both in this
+    process.
     Raises ValueError, before anything is trained, for more workers than this machine can give.
     """
     todo = {k: e for k, e in enumerate(cells) if not storage.exists(storage.join(folders[k], cell.DONE))}
@@ -45,10 +46,11 @@ def run_cells(
             finished(k)
     if not todo:
         return {}
+    datasets = [dataset] * len(cells) if isinstance(dataset, DataSet) else dataset
     if len(cells) > 1 or compute.workers > 1 or joined():
         from biasray.engine.sweep import sweep  # imports Ray Tune, which takes seconds
 
-        return sweep(todo, dataset, folders, compute, scratch, told, finished, save_seconds)
+        return sweep(todo, datasets, folders, compute, scratch, told, finished, save_seconds)
     images = 0
 
     def tick(tick: Tick) -> None:
@@ -56,11 +58,12 @@ def run_cells(
         images += tick.images
         told(Status(1, 0, 0, tick.done, tick.total, images))
 
-    if not fits(dataset, memory() / 2):  # the other half is for all else
-        dataset = on_disk(dataset)
+    (only,) = datasets
+    if not fits(only, memory() / 2):  # the other half is for all else
+        only = on_disk(only)
     device = compute.start()
     try:
-        cell.run(cells[0], dataset, folders[0], device, tick, save_seconds)
+        cell.run(cells[0], only, folders[0], device, tick, save_seconds)
     except ValueError as error:
         return {0: str(error)}
     finished(0)

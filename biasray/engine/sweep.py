@@ -18,7 +18,7 @@ from biasray.experiment import Compute, Experiment
 
 def sweep(
     cells: Mapping[int, Experiment],
-    dataset: DataSet,
+    datasets: Sequence[DataSet],
     folders: Sequence[str],
     compute: Compute,
     scratch: str,
@@ -30,8 +30,8 @@ def sweep(
     connect()
     each, threads = needs(compute)
     refuse_too_much(compute.workers if compute.min_workers is None else compute.min_workers, each)
-    shared = share(dataset, scratch)
-    jobs = {k: Work(k, cells[k], folders[k], shared, compute, "GPU" in each, save_seconds) for k in cells}
+    shared = {id(dataset): share(dataset, scratch) for dataset in {id(datasets[k]): datasets[k] for k in cells}.values()}
+    jobs = {k: Work(k, cells[k], folders[k], shared[id(datasets[k])], compute, "GPU" in each, save_seconds) for k in cells}
     # Ray Train takes the CPUs and GPUs of its workers itself; what it is controlled by stays where the driver is.
     resources = each if compute.workers == 1 else HEAD
     return fan_out(jobs, resources, threads, _room(compute, each), scratch, told, finished)

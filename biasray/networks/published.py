@@ -1,7 +1,7 @@
 """torchvision's networks by name, from scratch or with its ImageNet weights, and batch norm over the global batch."""
 
 import pickle
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple, final
 
 import torch
@@ -41,8 +41,8 @@ class Published(Network):
     def __init__(self, name: str, shape: Shape, outputs: int, pretrained: bool = False) -> None:
         super().__init__()
         kind, (c, h, w) = PUBLISHED[name], shape
-        if c != 3:
-            raise ValueError(f"{name} needs images of 3 channels, not {c}; choose another --network.")
+        if c != 3 and pretrained:
+            raise ValueError(f"The ImageNet weights of {name} need images of 3 channels, not {c}; give --network {name}.")
         if min(h, w) < kind.least:
             raise ValueError(
                 f"{name} needs images of at least {kind.least} x {kind.least} pixels, not {h} x {w}; import larger ones."
@@ -52,6 +52,10 @@ class Published(Network):
 
         norm = {"norm_layer": WorldBatchNorm2d} if kind.batch_norm else {}
         self.body = models.get_model(kind.builder, weights=None, **norm)
+        if c != 3:
+            stem, first = next((at, m) for at, m in self.body.named_modules() if isinstance(m, nn.Conv2d))
+            wider = partial(nn.Conv2d, c, first.out_channels, bias=first.bias is not None)
+            self.body.set_submodule(stem, wider(first.kernel_size, first.stride, first.padding))  # type: ignore[arg-type]
         self.scaled: nn.Module = nn.Identity()
         if pretrained:
             self.body.load_state_dict(imagenet(name))

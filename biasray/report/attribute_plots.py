@@ -14,7 +14,7 @@ from biasray.report.attribute_rows import Mapped
 from biasray.report.plots import COLOURS, STYLE, svg
 
 HEAT, MOST = "inferno", 6  # colours of a map; mean maps by value beside that of all
-Floats = NDArray[np.floating]
+Floats = NDArray[np.float64]
 
 
 def means(found: Sequence[Mapped], face_HWC: Floats) -> str:

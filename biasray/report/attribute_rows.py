@@ -16,7 +16,7 @@ RESAMPLES = 1000
 HALVES = 200  # random ways to part the images in two
 NEAR = 1 / 16  # of an image's side: a peak may lie so far outside of the box around what it shows
 
-Floats = NDArray[np.floating]
+Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
 
 

@@ -52,9 +52,14 @@ def test_faces_of_64_pixels_fit(name: str) -> None:
 
 
 @each
-def test_grey_images_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} needs images of 3 channels, not 1; choose another --network"):
-        networks.build(name, (1, 64, 64), 2)
+def test_any_number_of_channels_fits(name: str) -> None:
+    with torch.no_grad():
+        assert networks.build(name, (4, 64, 64), 2).eval()(torch.rand(1, 4, 64, 64)).shape == (1, 2)
+
+
+def test_imagenet_weights_are_for_colours(weights: dict[str, Tensor]) -> None:
+    with pytest.raises(ValueError, match="weights of resnet18 need images of 3 channels, not 1; give --network resnet18"):
+        networks.build("resnet18:imagenet", (1, 64, 64), 2)
 
 
 def test_imagenet_weights_are_loaded_and_the_head_is_new(weights: dict[str, Tensor]) -> None:

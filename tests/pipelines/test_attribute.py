@@ -30,13 +30,13 @@ def test_attributes_are_mapped_and_what_is_hidden_is_trained_on(
     assert "region classifiers" in capsys.readouterr().out
     results = storage.read_json(str(out / "results.json"))["rows"]
     found = {(r["method"], r["setting"], r["metric"]) for r in results}
-    for setting in ("age", "glasses seen"):
+    for setting in ("age", "glasses"):
         assert ("regions", setting, "expected calibration error") in found
         arrays = np.load(out / "regions" / setting / "maps.npz")
         assert arrays["region_NAA"].shape == (40, 5, 5)
         assert arrays["pixel_NHW"].shape == (40, 64, 64)
         assert (out / "regions" / setting / "mean.png").read_bytes().startswith(b"\x89PNG")
-    assert ("regions", "glasses seen", "AUROC of the general map") in found  # it is known where glasses were drawn
+    assert ("regions", "glasses", "AUROC of the general map") in found  # it is known where glasses were drawn
     assert ("regions", "age", "AUROC of the general map") not in found
     for setting in ("original", "balanced", "general mask 0.8", "general noise 0.8"):
         (gap,) = [r for r in results if (r["setting"], r["metric"], r["interval"]) == (setting, "gap", "seeds")]
