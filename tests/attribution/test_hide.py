@@ -35,7 +35,8 @@ def test_noise_is_added_where_the_mask_is_the_same_each_time() -> None:
     assert not change_NHWC[:, ~mask_HW].any()
     assert change_NHWC[:, mask_HW].std() > 60  # 127, less what 8 bits cut off
     assert (made.take(TRAIN[::-1])[::-1] == made.take(TRAIN)).all()
-    assert not np.array_equal(change_NHWC[0], change_NHWC[1])
+    one, other = change_NHWC[:2, mask_HW].reshape(2, -1)
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.2  # each image has noise of its own
 
 
 def test_what_is_learnt_from_is_in_the_checksum() -> None:

@@ -4,6 +4,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from biasray.metrics.calibration import BINS, Reliability
+from biasray.metrics.interval import over_seeds
 from biasray.report.attribute_rows import Mapped, auroc, inside, rows
 from biasray.report.robust_rows import BALANCED, ORIGINAL, closed
 from biasray.report.robust_rows import rows as robust
@@ -84,12 +85,13 @@ def test_gaps_are_between_targets_and_paired_with_the_original() -> None:
     }
     found = robust("drawn", tables, ("Female", "Male"))
     gap = next(r for r in found if r["setting"] == ORIGINAL and r["metric"] == "gap" and r["interval"] == "seeds")
-    right = [t["predicted"] == t["target"] for t in tables["erm", ORIGINAL]]
-    each = [abs(right_N[:200].mean() - right_N[200:].mean()) for right_N in right]
-    assert gap["value"] == pytest.approx(np.mean(each))
+    right = {setting: [t["predicted"] == t["target"] for t in tables["erm", setting]] for setting in (ORIGINAL, BALANCED)}
+    gaps = {s: np.array([abs(right_N[:200].mean() - right_N[200:].mean()) for right_N in each]) for s, each in right.items()}
+    assert gap["value"] == pytest.approx(gaps[ORIGINAL].mean())
     change = [r for r in found if r["setting"] == BALANCED and r["metric"] == "gap minus original"]
     assert [r["interval"] for r in change] == ["examples", "seeds"]
     assert all(r["high"] < 0 for r in change)
+    assert change[1]["low"] == pytest.approx(over_seeds(gaps[BALANCED] - gaps[ORIGINAL]).low)
     assert change[1]["p"] is not None
     values = {(r["setting"], r["metric"]): r["value"] for r in found}
     assert closed(found, "erm", "general mask 0.8") == pytest.approx(
