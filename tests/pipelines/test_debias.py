@@ -15,8 +15,8 @@ import pytest
 from biasray import data
 from biasray.bias.task import Question
 from biasray.experiment import Compute, Training
-from pipelines import debias, detect, import_data, quickstart, scan, tracking, tune
-from pipelines.benchmarks import drawing, engine, fused, importing, loop, reading, zoo
+from pipelines import attribute, debias, detect, import_data, quickstart, scan, tracking, tune
+from pipelines.benchmarks import attribution, drawing, engine, fused, importing, loop, reading, zoo
 from pipelines.benchmarks import tune as tune_benchmark
 from pipelines.cli import run
 
@@ -211,7 +211,23 @@ def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> Non
 
 @pytest.mark.parametrize(
     "module",
-    [debias, import_data, quickstart, scan, tune, loop, importing, drawing, engine, reading, zoo, fused, tune_benchmark],
+    [
+        attribute,
+        attribution,
+        debias,
+        import_data,
+        quickstart,
+        scan,
+        tune,
+        loop,
+        importing,
+        drawing,
+        engine,
+        reading,
+        zoo,
+        fused,
+        tune_benchmark,
+    ],
 )
 def test_help_explains_every_option(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
