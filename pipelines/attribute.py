@@ -12,6 +12,7 @@ import pandas as pd
 from biasray import data, storage
 from biasray.attributing import DONE, Learning
 from biasray.attribution.confidence import Confidence
+from biasray.attribution.confounded import COLUMN
 from biasray.attribution.hide import By, With
 from biasray.attribution.regions import Grid, normalised, pixel_maps
 from biasray.attribution.values import values
@@ -241,7 +242,7 @@ def _mapped(config: Config, learning: Learning, folder: str, dataset: DataSet, r
 
 def _called(learning: Learning) -> str:
     """The attribute, as the data set has it."""
-    return learning.values.attribute.removesuffix(robust.COLUMN)
+    return learning.values.attribute.removesuffix(COLUMN)
 
 
 def _said(learning: Learning, done: dict[str, Any]) -> str:

@@ -28,14 +28,11 @@ from pipelines.progress import Progress
 if TYPE_CHECKING:
     from pipelines.attribute import Config
 
-__all__ = ["COLUMN", "Plan", "planned", "trained"]
-
 
 class Plan(NamedTuple):
     dataset: DataSet  # with the column that says whether the confounder shows
     column: str
     target: str
-    targets: tuple[str, ...]
     sets: Sets
     hidings: tuple[Hiding, ...]
     experiments: tuple[Experiment, ...]  # those of the original and the balanced set; hiding changes nothing else
@@ -75,7 +72,7 @@ def planned(config: "Config", dataset: DataSet) -> Plan:
         for called, numbers in made.numbers.items()
     )
     whole = dataclasses.replace(dataset, examples=known, checksum=checksum)
-    return Plan(whole, column, target, (carrier, other), made, hidings, experiments, f"{said} {config.confounder}.")
+    return Plan(whole, column, target, made, hidings, experiments, f"{said} {config.confounder}.")
 
 
 def _shown(config: "Config", dataset: DataSet, confounder: str) -> pd.Series:

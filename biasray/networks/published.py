@@ -54,8 +54,8 @@ class Published(Network):
         self.body = models.get_model(kind.builder, weights=None, **norm)
         if c != 3:
             stem, first = next((at, m) for at, m in self.body.named_modules() if isinstance(m, nn.Conv2d))
-            wider = partial(nn.Conv2d, c, first.out_channels, bias=first.bias is not None)
-            self.body.set_submodule(stem, wider(first.kernel_size, first.stride, first.padding))  # type: ignore[arg-type]
+            conv = partial(nn.Conv2d, c, first.out_channels, bias=first.bias is not None)
+            self.body.set_submodule(stem, conv(first.kernel_size, first.stride, first.padding))  # type: ignore[arg-type]
         self.scaled: nn.Module = nn.Identity()
         if pretrained:
             self.body.load_state_dict(imagenet(name))

@@ -10,11 +10,9 @@ from biasray.attribution.regions import Grid
 from biasray.data.dataset import Images
 from biasray.metrics.calibration import BINS
 from biasray.report import attribute_plots, robust_plots, thumbnails
-from biasray.report.attribute_rows import Mapped
+from biasray.report.attribute_rows import CORRELATION, Mapped
 from biasray.report.results import Row
 from biasray.report.robust_rows import BALANCED, ORIGINAL, closed
-
-CORRELATION = "correlation of two halves' mean maps"  # the one figure that is no share
 
 
 class Robust(NamedTuple):

@@ -13,6 +13,7 @@ from biasray.random import rng
 from biasray.report.results import Row, bounds
 
 RESAMPLES = 1000
+CORRELATION = "correlation of two halves' mean maps"  # the one figure that is no share
 HALVES = 200  # random ways to part the images in two
 NEAR = 1 / 16  # of an image's side: a peak may lie so far outside of the box around what it shows
 
@@ -75,7 +76,7 @@ def _alike(pixel_NHW: Floats) -> Row:
         found.append(np.corrcoef(flat_NM[order[: n // 2]].mean(0), flat_NM[order[n // 2 :]].mean(0))[0, 1])
     interval = percentile(np.array(found))
     return {
-        "metric": "correlation of two halves' mean maps",
+        "metric": CORRELATION,
         "value": float(np.mean(found)),
         "n": n,
         "interval": "ways to halve",
