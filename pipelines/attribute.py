@@ -3,11 +3,12 @@
 import dataclasses
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.image
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from biasray import data, storage
 from biasray.attributing import DONE, Learning
@@ -23,7 +24,7 @@ from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, fas
 from biasray.random import rng
 from biasray.recipe import Recipe
 from biasray.report import attribute_page, attribute_rows
-from biasray.report.attribute_page import Robust, Shown
+from biasray.report.attribute_page import Shown
 from biasray.report.attribute_plots import HEAT
 from biasray.report.attribute_rows import Mapped
 from pipelines import robust
@@ -102,8 +103,67 @@ class Config:
     """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
+class Asked(NamedTuple):
+    """What a command asks for, with nothing left to refuse."""
+
+    dataset: DataSet  # to learn from
+    other: DataSet  # to map
+    row_R: NDArray[np.int64]  # of `other`
+    learnings: list[Learning]
+    plan: robust.Plan | None
+
+    @property
+    def trainings(self) -> list[Learning | Experiment]:
+        return [*self.learnings, *(self.plan.experiments if self.plan else [])]
+
+
 def main(config: Config) -> str:
     """Train, map and judge; returns the folder of the results."""
+    asked = _asked(config)
+    trainings = [e.fingerprint() for e in asked.trainings]
+    fingerprint = storage.fingerprint([*trainings, asked.other.checksum, asked.row_R.tolist(), config.confidence])
+    name = config.out or f"runs/attribute-{fingerprint}"
+    out = storage.absolute(name)  # workers have other working directories
+    mine = [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in asked.trainings]
+    claim(out, [*mine, {"confidence": config.confidence, "hash": config.confidence}])  # which says what is hidden
+    records = start(config.tracking, f"attribute {asked.dataset.name}", fingerprint, flat(dataclasses.asdict(config)))
+    grid = asked.learnings[0].grid
+    print(
+        f"{asked.dataset.name}: {len(trainings)} trainings, {len(asked.learnings)} of them of region classifiers, "
+        f"patches of {grid.patch} at {grid.across} x {grid.across} places\nout: {name}\n"
+    )
+    folders = {_called(one): storage.join(out, "regions", _called(one)) for one in asked.learnings}
+    with Progress("region classifiers") as progress:
+        lost = learn_all(
+            asked.learnings, asked.dataset, [*folders.values()], config.compute, storage.join(out, "ray"), progress
+        )
+    failed = [f"{_called(asked.learnings[k])}: {said}" for k, said in lost.items()]
+    whole = [one for k, one in enumerate(asked.learnings) if k not in lost]
+    found = [_mapped(config, one, folders[_called(one)], asked, out) for one in whole]
+    trained: robust.Robust | None = None
+    if asked.plan and (learning := next((one for one in whole if one.values.attribute == asked.plan.column), None)):
+        trained, more = robust.trained(config, asked.plan, learning, folders[_called(learning)], out)
+        failed += more
+    rows = attribute_rows.rows(asked.other.name, found)
+    everything = [*rows, *(trained.rows if trained else [])]
+    if found:
+        done = {_called(one): storage.read_json(storage.join(folders[_called(one)], DONE)) for one in whole}
+        settings = {_called(one): _said(one, done[_called(one)]) for one in whole}
+        told = about([d["made"] for d in done.values()])
+        shown = Shown(found, asked.other.take(asked.row_R), grid, config.confidence, settings, trained)
+        storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": everything})
+        storage.write(storage.join(out, "report.html"), attribute_page.render(rows, shown, failed, told).encode())
+        print(f"{_text(everything)}\n\n{name}/report.html, results.json and regions/ hold the rest.")
+    if records:
+        means = {f"{r['method']}/{r['setting']}/{r['metric']}".replace(",", ""): r["value"] for r in everything}
+        print(records.close(means, out, ["config.json", *(FILES if found else [])], bool(failed)))
+    if failed:
+        raise ValueError("\n".join([*failed, "What failed is not shown; the same command tries it again."]))
+    return out
+
+
+def _asked(config: Config) -> Asked:
+    """Raises ValueError for what makes no sense, or what the data cannot give."""
     refuse_relative("--out", config.out)
     for option, place in (("--data", config.data), ("--read", config.read)):
         if place is not None and place not in data.built_in():
@@ -117,54 +177,13 @@ def main(config: Config) -> str:
         attributes = tuple(plan.column if name == config.confounder else name for name in attributes)
     learnings = [_learning(config, dataset, name) for name in attributes]
     for one in learnings:
-        one.build(dataset.shape[0])  # refuses a network that does not fit before anything is trained
+        one.build(dataset.shape[0])  # refuses a network that does not fit
     other = data.load(config.read) if config.read else dataset
     if other.shape != dataset.shape:
         raise ValueError(
             f"Images of --read {config.read} are {other.shape}, those of {config.data} {dataset.shape}; import alike."
         )
-    row_R = _rows(config, other)
-    trainings: list[Learning | Experiment] = [*learnings, *(plan.experiments if plan else [])]
-    fingerprint = storage.fingerprint(
-        [*(e.fingerprint() for e in trainings), other.checksum, row_R.tolist(), config.confidence]
-    )
-    name = config.out or f"runs/attribute-{fingerprint}"
-    out = storage.absolute(name)  # workers have other working directories
-    mine = [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in trainings]
-    claim(out, [*mine, {"confidence": config.confidence, "hash": config.confidence}])  # which says what is hidden
-    records = start(config.tracking, f"attribute {dataset.name}", fingerprint, flat(dataclasses.asdict(config)))
-    grid = learnings[0].grid
-    print(
-        f"{dataset.name}: {len(learnings)} region classifiers, patches of {grid.patch} at {grid.across} x {grid.across} places"
-    )
-    print(f"out: {name}\n")
-    folders = [storage.join(out, "regions", _called(one)) for one in learnings]
-    scratch = storage.join(out, "ray")
-    with Progress("region classifiers") as progress:
-        lost = learn_all(learnings, dataset, folders, config.compute, scratch, progress)
-    failed = [f"{_called(learnings[k])}: {said}" for k, said in lost.items()]
-    whole = [(one, folder) for k, (one, folder) in enumerate(zip(learnings, folders, strict=True)) if k not in lost]
-    found = [_mapped(config, one, folder, other, row_R, out) for one, folder in whole]
-    rows = attribute_rows.rows(other.name, found)
-    trained: Robust | None = None
-    if plan and not any(learnings[k].values.attribute == plan.column for k in lost):
-        learning, folder = next((one, f) for one, f in whole if one.values.attribute == plan.column)
-        trained = robust.trained(config, plan, learning, folder, out)
-    done = {_called(one): storage.read_json(storage.join(folder, DONE)) for one, folder in whole}
-    told = about([d["made"] for d in done.values()])
-    everything = [*rows, *(trained.rows if trained else [])]
-    if found:
-        settings = {_called(one): _said(one, done[_called(one)]) for one, _ in whole}
-        shown = Shown(found, other.take(row_R), grid, config.confidence, settings, trained)
-        storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": everything})
-        storage.write(storage.join(out, "report.html"), attribute_page.render(rows, shown, failed, told).encode())
-        print(f"{_text(everything)}\n\n{name}/report.html, results.json and regions/ hold the rest.")
-    if records:
-        means = {f"{r['method']}/{r['setting']}/{r['metric']}".replace(",", ""): r["value"] for r in everything}
-        print(records.close(means, out, ["config.json", *(FILES if found else [])], bool(failed)))
-    if failed:
-        raise ValueError("\n".join([*failed, "What failed is not shown; the same command tries it again."]))
-    return out
+    return Asked(dataset, other, _rows(config, other), learnings, plan)
 
 
 def _attributes(config: Config) -> tuple[str, ...]:
@@ -205,26 +224,18 @@ def _learning(config: Config, dataset: DataSet, attribute: str) -> Learning:
     )
 
 
-def _rows(config: Config, dataset: DataSet) -> np.ndarray:
+def _rows(config: Config, dataset: DataSet) -> NDArray[np.int64]:
     """The images to map: all of another data set or of the test split, or as many as are asked for, drawn."""
     there = np.arange(len(dataset.examples)) if config.read else np.flatnonzero(dataset.examples["split"] == "test")
     return np.sort(rng("maps").permutation(there)[: config.images])
 
 
-def _mapped(config: Config, learning: Learning, folder: str, dataset: DataSet, row_R: np.ndarray, out: str) -> Mapped:
+def _mapped(config: Config, learning: Learning, folder: str, asked: Asked, out: str) -> Mapped:
     """Read the images, and leave the maps beside the classifier: arrays, and a picture of their mean."""
-    attribute = _called(learning)
+    attribute, scratch, dataset, row_R = _called(learning), storage.join(out, "ray"), asked.other, asked.row_R
     with Progress(f"mapped for {attribute}", "images") as progress:
-        read = read_all(
-            learning,
-            folder,
-            dataset,
-            row_R,
-            config.confidence,
-            config.compute,
-            storage.join(out, "ray"),
-            progress.counted(len(row_R)),
-        )
+        heard = progress.counted(len(row_R))
+        read = read_all(learning, folder, dataset, row_R, config.confidence, config.compute, scratch, heard)
     region_NAA = read.region_NAA.astype(np.float64)
     pixel_NHW = pixel_maps(region_NAA, learning.grid)
     buffer, picture = io.BytesIO(), io.BytesIO()

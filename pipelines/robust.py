@@ -81,13 +81,14 @@ def _shown(config: "Config", dataset: DataSet, confounder: str) -> pd.Series:
     if config.shows is None:
         if pd.api.types.is_numeric_dtype(column) or column.nunique() != 2:
             raise ValueError(f"--confounder {confounder} has more than two values: say by --shows which count as showing it.")
-        shows_N = (column == column.value_counts().index[-1]).to_numpy()
+        shows_R = (column == column.value_counts().index[-1]).to_numpy()
     else:
-        shows_N = label.matches(column, config.shows, f"--shows {config.shows}")
-    hides_N = ~shows_N if config.hides is None else label.matches(column, config.hides, f"--hides {config.hides}")
-    if (shows_N & hides_N).any():
+        shows_R = label.matches(column, config.shows, f"--shows {config.shows}")
+    hides_R = ~shows_R if config.hides is None else label.matches(column, config.hides, f"--hides {config.hides}")
+    if (shows_R & hides_R).any():
         raise ValueError(f"--shows {config.shows} and --hides {config.hides} both hold some values of {confounder}; part them.")
-    return pd.Series(np.select([shows_N, hides_N], [SHOWN, HIDDEN], ""), name=confounder)
+    known_R = pd.Series(np.select([shows_R, hides_R], [SHOWN, HIDDEN], ""), column.index, name=confounder)
+    return known_R.reindex(dataset.examples.index, fill_value="")
 
 
 def _experiments(config: "Config", dataset: DataSet, target: str, column: str) -> list[Experiment]:
@@ -108,8 +109,8 @@ def _experiments(config: "Config", dataset: DataSet, target: str, column: str) -
     ]
 
 
-def trained(config: "Config", plan: Plan, learning: Learning, folder: str, out: str) -> Robust:
-    """Train on every set. Raises ValueError with a sentence for each training that failed; what is done stays."""
+def trained(config: "Config", plan: Plan, learning: Learning, folder: str, out: str) -> tuple[Robust | None, list[str]]:
+    """Train on every set. Where a training fails there is a sentence for it and no comparison; what is done stays."""
     biased = _at_hand(plan.sets.biased)
     everything = np.arange(len(biased.examples))
     train_N = (biased.examples["split"] == "train").to_numpy()
@@ -131,7 +132,7 @@ def trained(config: "Config", plan: Plan, learning: Learning, folder: str, out: 
         lost = run_cells(experiments, of, folders, config.compute, scratch, progress)
     failed = [f"{cells[k][1].called}, {cells[k][0]}, seed {cells[k][1].seed}: {said}" for k, said in lost.items()]
     if failed:
-        raise ValueError("\n".join([*failed, "The same command tries again what failed; what is done stays."]))
+        return None, failed
     found, scores = dict[tuple[str, str], list[pd.DataFrame]](), dict[str, list[float]]()
     for (setting, e), place in zip(cells, folders, strict=True):
         found.setdefault((e.called, setting), []).append(cell.predictions(place))
@@ -143,7 +144,7 @@ def trained(config: "Config", plan: Plan, learning: Learning, folder: str, out: 
     rows = robust_rows.rows(biased.name, found, prepared.targets)
     shown = {setting: datasets[setting].take(rows_R[:6]) for setting in (ORIGINAL, *chosen.values())}
     assert config.confounder is not None
-    return Robust(rows, plan.target, prepared.targets, config.confounder, plan.said, chosen, shown)
+    return Robust(rows, plan.target, prepared.targets, config.confounder, plan.said, chosen, shown), []
 
 
 def _at_hand(dataset: DataSet) -> DataSet:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from biasray import data, storage
 from biasray.bias import label
 from biasray.bias.room import AGREEMENTS, Room, room
+from biasray.data.dataset import has_label
 from biasray.engine.scan import count_pairs
 from biasray.metrics.association import Association, cramers_v, pearson
 from biasray.random import rng
@@ -54,8 +55,9 @@ def main(config: Config) -> list[dict[str, Any]]:
     dataset = data.load(config.data)
     target = config.target or dataset.target
     train = dataset.examples[dataset.examples["split"] == "train"]
-    targets = label.targets(train, target, dataset.attributes).targets
-    values = {name: len(train[name].unique()) for name in dataset.attributes if name != target}
+    labelled = label.targets(train, target, dataset.attributes)
+    train, targets = labelled.examples, labelled.targets
+    values = {name: train[name][has_label(train[name])].nunique() for name in dataset.attributes if name != target}
     wordy = [k for k, n in values.items() if n > MOST and not pd.api.types.is_numeric_dtype(train[k])]
     others = [name for name, n in values.items() if n > 1 and name not in wordy]
     if not others:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from biasray.data.ages import years
+from biasray.data.dataset import refuse_unlabelled
 from biasray.metrics.counts import Floats
 from biasray.metrics.gap import Mask, gap
 
@@ -57,6 +58,7 @@ def check(figures: Sequence[Figure], target: Target, examples: pd.DataFrame, cal
     for attribute, *groups in figures:
         if attribute not in examples:
             raise ValueError(f"{called} has no attribute '{attribute}'; leave out its figures.")
+        refuse_unlabelled(examples, (target, attribute), called)
         for group in groups:
             n = len(examples) if group == ALL else int((examples[attribute] == group).sum())
             if n < FEWEST:

@@ -50,9 +50,11 @@ def divided(dataset: DataSet, target: str, attribute: str, sets: Sets) -> DataSe
     if taken := [name for name in ("set", column) if name in examples]:
         raise ValueError(f"The data set has an attribute '{taken[0]}', a name that is needed here; rename it and import again.")
     value_N = label.attribute(examples, attribute, "attribute to unlearn", dataset.attributes)
+    value_N = value_N.reindex(examples.index, fill_value="")
     if pd.api.types.is_numeric_dtype(value_N):
         raise ValueError(f"Attribute '{attribute}' is a number: choose one with named values to unlearn.")
     bin_N = _bins(label.attribute(examples, target, "target", dataset.attributes), sets.bins)
+    bin_N = bin_N.reindex(examples.index, fill_value="")
     extreme_N, complement_N, named = _sides(examples[target], value_N, sets.extreme, attribute)
     known_N = (bin_N != "").to_numpy() & value_N.isin(named).to_numpy()
     split_N, drawn = examples["split"].to_numpy(), rng("unlearning")
@@ -102,7 +104,8 @@ def _sides(target_N: pd.Series, value_N: pd.Series, extreme: Sequence[str], attr
     for entry in extreme:
         value, equals, text = entry.partition("=")
         if not equals or not text or value not in set(value_N):
-            raise ValueError(f"--extreme {entry} is not VALUE=TARGETS with a {attribute} of {', '.join(sorted(set(value_N)))}.")
+            there = ", ".join(sorted(set(value_N) - {""}))
+            raise ValueError(f"--extreme {entry} is not VALUE=TARGETS with a {attribute} of {there}.")
         ranges[value] = label.matches(target_N, text, f"--extreme {entry}") | ranges.get(value, False)
     if len(ranges) < 2:
         raise ValueError(f"--extreme needs targets for two values of {attribute} or more, such as Female=16..36 Male=40..71.")

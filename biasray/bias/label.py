@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from biasray.bias.cells import cells, goes_with
+from biasray.data.dataset import has_label
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,15 @@ class Labelled:
 
 
 def attribute(examples: pd.DataFrame, name: str, role: str, known: Sequence[str]) -> pd.Series:
+    """The attribute of those examples of which it is known."""
     if name not in known:
-        raise ValueError(f"There is no attribute '{name}' to take as {role}; the data set has: {', '.join(known)}.")
-    column = examples[name]
+        there = ", ".join(known) or "none"
+        raise ValueError(f"There is no attribute '{name}' to take as {role}; the data set has: {there}.")
+    column = examples[name][has_label(examples[name])]
     if column.nunique() < 2:
         raise ValueError(
-            f"Attribute '{name}' has one value only ({column.iloc[0]}), so it cannot be the {role}; choose another."
+            f"Attribute '{name}' has one value only ({', '.join(map(str, column[:1]))}), so it cannot be the {role}; "
+            "choose another."
         )
     return column
 
@@ -45,10 +49,14 @@ def _categories(column: pd.Series, role: str) -> tuple[str, ...]:
 
 
 def targets(examples: pd.DataFrame, target: str, known: Sequence[str], role: str = "target") -> Labelled:
-    """Label what is to be learnt alone: the target of data whose bias is put into the images (colour), or another attribute."""
+    """Label what is to be learnt alone: the target of data whose bias is put into the images (colour), or another attribute.
+
+    Examples without a label are left out.
+    """
     column = attribute(examples, target, role, known)
     names = _categories(column, role)
-    return Labelled(examples.assign(target=column.map({n: i for i, n in enumerate(names)}).astype(np.int64)), names, ())
+    code = column.map({n: i for i, n in enumerate(names)}).astype(np.int64)
+    return Labelled(examples.loc[column.index].assign(target=code), names, ())
 
 
 def attributes(examples: pd.DataFrame, target: str, bias: str, align: Sequence[str], known: Sequence[str]) -> Labelled:
@@ -57,16 +65,17 @@ def attributes(examples: pd.DataFrame, target: str, bias: str, align: Sequence[s
     `align` holds entries TARGET=VALUE[,VALUE...] or, for numbers, TARGET=LOW..HIGH (LOW included, HIGH not; either
     may be left out): those bias values go with that target and become one bias group. One target may be left out
     and gets the rest. Without a map two values of each are taken in alphabetical order; with more values the bias
-    groups are the attribute's own and nothing is aligned.
+    groups are the attribute's own and nothing is aligned. Examples without one of the labels are left out.
     """
     labelled = targets(examples, target, known)
-    column = attribute(examples, bias, "bias", known)
+    column = attribute(labelled.examples, bias, "bias", known)
+    examples = labelled.examples.loc[column.index]
     if bias == target:
         raise ValueError(f"Target and bias are both '{target}'; choose two attributes.")
     if not align:
         names = _categories(column, "bias")
         code = column.map({n: i for i, n in enumerate(names)})
-        return Labelled(labelled.examples.assign(bias=code.astype(np.int64)), labelled.targets, names)
+        return Labelled(examples.assign(bias=code.astype(np.int64)), labelled.targets, names)
     chosen = _parse(align, labelled.targets)
     code_N, groups = np.full(len(column), -1), [""] * len(labelled.targets)
     for t, text in chosen.items():
@@ -84,7 +93,7 @@ def attributes(examples: pd.DataFrame, target: str, bias: str, align: Sequence[s
     for t, name in enumerate(labelled.targets):
         if not (code_N == t).any():
             raise ValueError(f"The map {' '.join(align)} leaves no example for the bias group of {name}; narrow the others.")
-    return Labelled(labelled.examples.assign(bias=code_N), labelled.targets, tuple(groups))
+    return Labelled(examples.assign(bias=code_N), labelled.targets, tuple(groups))
 
 
 def paired(labelled: Labelled) -> Labelled | None:

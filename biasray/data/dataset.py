@@ -1,7 +1,7 @@
 """A data set as a table of examples and their images. Axes: N example, R row of a part, H W pixel, C channel."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, final
@@ -21,7 +21,8 @@ OWN_COLUMNS = ("id", "split", "hash")  # every other column is an attribute
 class DataSet:
     name: str
     examples: pd.DataFrame
-    """One row an example, sorted by id: `id`, `split`, `hash`, and a column per attribute (text or number)."""
+    """One row an example, sorted by id: `id`, `split`, `hash`, and a column per attribute (text or number); an empty text or
+    NaN is no label."""
     shape: tuple[int, int, int]
     """C, H, W of the images as stored."""
     target: str
@@ -55,6 +56,18 @@ class DataSet:
     def take(self, rows_N: NDArray[np.int64]) -> Images:
         """The images of these rows, from `store` where it is there: uint8 (N, H, W, C)."""
         return self.images(rows_N) if self.store is None else self.store[rows_N]
+
+
+def has_label(column: pd.Series) -> NDArray[np.bool_]:
+    """(N,) of which examples this attribute is known."""
+    return np.asarray(column.notna() & (column.astype(object) != ""))
+
+
+def refuse_unlabelled(examples: pd.DataFrame, names: Iterable[str], called: str) -> None:
+    """Raises ValueError where one of these attributes is not known of all examples."""
+    for name in names:
+        if n := int((~has_label(examples[name])).sum()):
+            raise ValueError(f"{called} has {n:,} images without {name}, which all need here; import it --without them.")
 
 
 def part(dataset: DataSet, examples: pd.DataFrame, row_R: NDArray[np.int64], checksum: str) -> DataSet:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from biasray import storage
 from biasray.data.adapter import Adapter, Index, Remark
-from biasray.data.dataset import OWN_COLUMNS
+from biasray.data.dataset import OWN_COLUMNS, has_label
 from biasray.data.decode import Changed, Encoded
 from biasray.data.labelling import beside, read_csv, refuse_twice
 from biasray.data.parquet import ParquetImages, is_parquet
@@ -19,7 +19,8 @@ _MOST_CODES = 20
 @final
 class Folder(Adapter):
     """A row for each image: its file below the source folder in the column `file` (or else the first one), `split`
-    where there are splits, and attributes in all other columns but `id` and `hash`.
+    where there are splits, and attributes in all other columns but `id` and `hash`. Where one of them is blank an image has no
+    label of it; images without any attribute can be mapped, but not learnt from.
 
     Whole numbers of more than 20 values are numbers, such as an age; all else is named values.
     """
@@ -32,14 +33,7 @@ class Folder(Adapter):
     def index(self, source: str) -> Index:
         table, set_aside = self._table(source)
         attributes = [name for name in table.columns if name not in ("file", *OWN_COLUMNS)]
-        if not attributes:
-            raise ValueError(
-                f"{self.labels or source} has no column of labels besides the files' names; add one per attribute."
-            )
-        for name in attributes:
-            blank_N = table[name] == ""
-            set_aside += [Remark(file, f"its {name} is blank") for file in table["file"][blank_N]]
-            table = table[~blank_N]
+        noted = [Remark(file, f"its {name} is blank") for name in attributes for file in table["file"][table[name] == ""]]
         if "split" in table:
             known_N = table["split"].isin(_SPLITS)
             set_aside += [
@@ -49,7 +43,7 @@ class Folder(Adapter):
             table = table[known_N].assign(split=self._splits(table["split"][known_N]))
         columns = ["file", *attributes, *(["split"] if "split" in table else [])]
         rows = table[columns].rename(columns={"file": "id"})
-        return Index(rows.assign(**{name: _typed(rows[name]) for name in attributes}), set_aside, [])
+        return Index(rows.assign(**{name: _typed(rows[name]) for name in attributes}), set_aside, noted)
 
     def reader(self, source: str) -> Callable[[str], Encoded | Changed]:
         return ParquetImages(source).reader() if self.labels is None else super().reader(source)
@@ -79,5 +73,7 @@ class Folder(Adapter):
 
 
 def _typed(text_N: pd.Series) -> pd.Series:
-    is_number = text_N.nunique() > _MOST_CODES and text_N.str.fullmatch(r"-?\d{1,18}").all()
-    return text_N.astype("int64") if is_number else text_N
+    known_R = text_N[has_label(text_N)]
+    if known_R.nunique() <= _MOST_CODES or not known_R.str.fullmatch(r"-?\d{1,18}").all():
+        return text_N
+    return known_R.astype("int64").reindex(text_N.index)

@@ -149,7 +149,7 @@ def duplicates(examples: pd.DataFrame) -> list[Remark]:
     remarks: list[Remark] = []
     attributes = [name for name in examples.columns if name not in OWN_COLUMNS]
     for _, same in examples[examples.duplicated("hash", keep=False)].groupby("hash", sort=True):
-        conflicting = [name for name in attributes if (same[name] != same[name].iloc[0]).any()]
+        conflicting = [name for name in attributes if len(same[name].unique()) > 1]
         files = list(same["id"])
         if conflicting:
             others = [
@@ -162,7 +162,7 @@ def duplicates(examples: pd.DataFrame) -> list[Remark]:
 
 
 def describe(examples: pd.DataFrame) -> dict[str, Any]:
-    """Counts by split, and by value of each attribute (the range of a number with many values)."""
+    """Counts by split, and by value of each attribute (the range of a number with many values), those without it as ''."""
     attributes: dict[str, Any] = {}
     for name in examples.columns:
         if name in OWN_COLUMNS:
@@ -170,6 +170,8 @@ def describe(examples: pd.DataFrame) -> dict[str, Any]:
         column = examples[name]
         if pd.api.types.is_numeric_dtype(column):
             attributes[name] = {"low": int(column.min()), "high": int(column.max())}
+            if n := int(column.isna().sum()):
+                attributes[name][""] = n
         else:
             attributes[name] = {str(k): int(v) for k, v in column.value_counts().sort_index().items()}
     counts = examples["split"].value_counts()

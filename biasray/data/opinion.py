@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from biasray.data.adapter import Index, Remark
 from biasray.data.ages import years
+from biasray.data.dataset import has_label
 from biasray.data.labelling import read_csv, refuse_twice
 
 OLDEST = 70  # 'more than 70' holds every higher age
@@ -70,23 +71,23 @@ def _table(uri: str, attributes: list[str], rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _differ(label: pd.Series, said: pd.Series, tolerance: float, opinion: str) -> NDArray[np.bool_]:
-    """(N,) where the two do not agree; where the second opinion is silent they do."""
-    out, told = np.zeros(len(label), bool), ~(said.isna() | (said == "")).to_numpy()
+    """(N,) where the two do not agree; where one of them is silent they do."""
+    out, told = np.zeros(len(label), bool), has_label(label) & has_label(said)
     if not told.any():
         return out
     try:
-        mine = years(label)
+        mine = years(label[told])
     except ValueError:
         if not set(label) & set(said):
             raise ValueError(
-                f"{opinion} and the data set share no value of '{label.name}' ({said[told].iloc[0]}, {label.iloc[0]}): "
+                f"{opinion} and the data set share no value of '{label.name}' ({said[told].iloc[0]}, {label[told].iloc[0]}): "
                 "write them the same way."
             ) from None
         return told & (label != said).to_numpy()
     other = np.array([_age(text, str(label.name), opinion) for text in said[told]])
     ends = label[told].astype(str).str.startswith("more than") | said[told].str.startswith("more than")
-    agreed = np.abs(mine[told] - other) <= tolerance
-    agreed |= ends.to_numpy() & (np.minimum(mine[told], other) >= OLDEST)
+    agreed = np.abs(mine - other) <= tolerance
+    agreed |= ends.to_numpy() & (np.minimum(mine, other) >= OLDEST)
     out[told] = ~agreed
     return out
 

@@ -93,12 +93,15 @@ def import_data(
 def _roles(adapter: Adapter, rows: pd.DataFrame, target: str | None, bias: str | None) -> dict[str, str]:
     """Which attribute is the target and which the bias."""
     attributes = [name for name in rows.columns if name not in OWN_COLUMNS]
+    if not attributes and target is None and bias is None:
+        return {"target": "", "bias": ""}
     roles = {}
     for role, given, usual in (("target", target, adapter.target), ("bias", bias, adapter.bias)):
         if given is None and usual is None:
             raise ValueError(f"Pictures of one's own need a --{role}: give one of {', '.join(attributes)}.")
         if given is not None and given not in (*attributes, usual):
-            raise ValueError(f"There is no attribute '{given}' for --{role}; there are: {', '.join(attributes)}.")
+            there = ", ".join(attributes) or "none"
+            raise ValueError(f"There is no attribute '{given}' for --{role}; there are: {there}.")
         roles[role] = str(given or usual)
     if roles["target"] == roles["bias"]:
         raise ValueError(f"Target and bias are both '{roles['target']}'; choose two attributes by --target and --bias.")

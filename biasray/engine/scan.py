@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import ray
 
+from biasray.data.dataset import has_label
 from biasray.engine.ingest import connect_quietly
 
 ROWS = 50_000  # of a task
@@ -13,14 +14,17 @@ COUNT = "examples with this pair"  # a column that no data set has
 
 
 def count_pairs(examples: pd.DataFrame, target: str, attributes: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """How many examples have each pair of values, by attribute: rows target values, columns attribute values, both sorted."""
+    """How many examples have each pair of values, by attribute: rows target values, columns attribute values, both sorted.
+
+    Examples of which an attribute is not known do not count for it; the target must be known of all.
+    """
     connect_quietly()
     table = examples[[target, *attributes]]
 
     def count(part: pd.DataFrame) -> pd.DataFrame:
         counted = []
         for name in attributes:
-            pairs = part.groupby([target, name]).size().reset_index(name=COUNT)
+            pairs = part[has_label(part[name])].groupby([target, name]).size().reset_index(name=COUNT)
             number = pd.api.types.is_numeric_dtype(pairs[name])
             counted.append(
                 pd.DataFrame(

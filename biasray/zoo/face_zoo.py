@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from biasray import networks
 from biasray.data.ages import years
-from biasray.data.dataset import DataSet
+from biasray.data.dataset import DataSet, refuse_unlabelled
 from biasray.predict import Precision
 from biasray.recipe import Recipe
 from biasray.zoo.faces import OUTPUTS, Mixture, Shares, Target, most
@@ -40,6 +40,7 @@ class FaceZoo(ABC):
         """Of the attribute that is the bias. Raises ValueError where the data set has none."""
         if self.bias not in dataset.attributes:
             raise ValueError(f"{dataset.name} has no attribute '{self.bias}' for --bias; give --data faces that have it.")
+        refuse_unlabelled(dataset.examples, (self.bias,), dataset.name)
         return set(dataset.examples[self.bias].astype(str))
 
     def check(self, dataset: DataSet, targets: Sequence[Target]) -> None:
@@ -50,6 +51,7 @@ class FaceZoo(ABC):
             raise ValueError("--targets and --networks need a value or several.")
         if min(self.epochs, self.batch) < 1 or not self.lr > 0 or not 8 <= self.side <= min(dataset.shape[1:]):
             raise ValueError(f"--epochs and --batch must be 1 or more, --lr above 0 and --side 8 to {min(dataset.shape[1:])}.")
+        refuse_unlabelled(dataset.examples, ("age", "gender"), dataset.name)
         years(dataset.examples["age"])
         if len(genders := dataset.examples["gender"].unique()) != 2:
             raise ValueError(f"Members need two values of 'gender'; {dataset.name} has {', '.join(map(str, genders))}.")

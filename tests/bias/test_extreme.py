@@ -161,3 +161,15 @@ def test_a_target_with_names_is_its_own_bins() -> None:
         ("Male", "Black"),
         ("Male", "White"),
     }
+
+
+def test_images_without_age_or_gender_are_in_no_set() -> None:
+    dataset = faces(4000)
+    blank_N = np.arange(4000) % 5 == 0
+    examples = dataset.examples.assign(gender=dataset.examples["gender"].mask(blank_N, ""))
+    examples["age"] = examples["age"].mask(np.arange(4000) % 7 == 0)
+    got = divided(replace(dataset, examples=examples), "age", "gender", Sets()).examples
+    assert len(got) > 500
+    assert set(got["gender"]) == {"Female", "Male"}
+    assert got["age"].notna().all()
+    assert (got["age bin"] != "").all()

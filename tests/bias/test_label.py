@@ -175,3 +175,14 @@ def test_in_data_as_they_are_the_values_that_go_together_are_those_that_occur_to
 
 def test_where_nothing_goes_together_nothing_is_paired() -> None:
     assert paired(natural([[100, 100], [50, 50]])) is None
+
+
+def test_examples_without_a_label_are_left_out() -> None:
+    faces = FACES.assign(gender=["Male", "", *FACES["gender"][2:]], age=[15, 16, np.nan, 39, 40, 70])
+    assert list(targets(faces, "gender", KNOWN).examples["id"]) == [f"{i}.jpg" for i in (0, 2, 3, 4, 5)]
+    got = labelled("gender", "age", "Male=..40", faces=faces)
+    assert list(got.examples["id"]) == [f"{i}.jpg" for i in (0, 3, 4, 5)]
+    np.testing.assert_array_equal(got.examples["bias"], [1, 1, 0, 0])
+    assert labelled("gender", "smile", faces=faces).targets == ("Female", "Male")
+    with pytest.raises(ValueError, match=r"Attribute 'gender' has one value only \(\), so it cannot be the target"):
+        targets(FACES.assign(gender=""), "gender", KNOWN)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from biasray.data import adapters, importing
+from biasray.data.dataset import has_label
 from biasray.data.folder import Folder
 
 
@@ -54,17 +55,27 @@ def test_without_a_column_file_the_first_one_names_the_files(pictures: Path) -> 
     assert list(found.rows.columns) == ["id", "gender"]
 
 
-def test_blank_labels_missing_files_and_unknown_splits_are_set_aside(pictures: Path) -> None:
+def test_images_without_a_label_are_kept_and_told(pictures: Path) -> None:
+    rows = [f"{name(k)},{'fm'[k % 2]},{20 + k}" for k in range(30)]
+    rows[1], rows[2] = f"{name(1)},,21", f"{name(2)},f,"
+    found = Folder(csv(pictures, "file,gender,age", rows)).index(str(pictures))
+    assert {r.file: r.reason for r in found.noted} == {name(1): "its gender is blank", name(2): "its age is blank"}
+    assert len(found.rows) == 30
+    np.testing.assert_array_equal(has_label(found.rows["gender"]), np.arange(30) != 1)
+    np.testing.assert_array_equal(has_label(found.rows["age"]), np.arange(30) != 2)
+    assert found.rows["age"][3] == 23
+
+
+def test_missing_files_and_unknown_splits_are_set_aside(pictures: Path) -> None:
     rows = [f"{name(k)},{'fm'[k % 2]},{'train' if k < 20 else 'test'}" for k in range(30)]
-    rows[1], rows[2], rows[4] = f"{name(1)},,train", f"{name(2)},f,holdout", f"{name(4)},f,"
+    rows[2], rows[4] = f"{name(2)},f,holdout", f"{name(4)},f,"
     found = Folder(csv(pictures, "file,gender,split", [*rows, "gone.png,f,train"])).index(str(pictures))
     assert {r.file: r.reason for r in found.set_aside} == {
-        name(1): "its gender is blank",
         name(2): "split 'holdout' is none of train, val, valid, validation, test",
         name(4): "split '' is none of train, val, valid, validation, test",
         "gone.png": "labelled, but not in the folder",
     }
-    assert len(found.rows) == 27
+    assert len(found.rows) == 28
 
 
 @pytest.mark.parametrize("validation", ["", "val", "valid", "validation"])
@@ -81,8 +92,6 @@ def test_splits_are_kept_and_train_is_divided_only_where_there_is_no_validation(
     [
         ("file,gender,split", ["0.png,f,train"], "None of the 1 labelled files is in"),
         ("file,gender", ["1.png,f", "1.png,m"], r"my.csv names 1 files twice \(the first: 1.png\); leave one row for each"),
-        ("file", ["1.png"], "my.csv has no column of labels besides the files' names; add one per attribute"),
-        ("file,split", ["1.png,train"], "my.csv has no column of labels besides"),
         ("file,gender", [], "my.csv has no row of labels"),
         ("file,gender,split", ["1.png,f,train", "2.png,f,val"], "my.csv needs both train and test, or leave it out"),
     ],

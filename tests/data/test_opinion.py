@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -105,3 +106,9 @@ def test_a_csv_that_says_nothing_is_refused_in_one_sentence(
     with pytest.raises(ValueError, match=says) as raised:
         check(tmp_path, opinion, reviewed)
     assert "\n" not in str(raised.value)
+
+
+def test_what_has_no_label_is_not_contradicted(tmp_path: Path) -> None:
+    rows = ROWS.assign(age=[30, np.nan, 52, 63, 20], gender=["Male", "", "Male", "Female", "Male"])
+    found = check(tmp_path, "file,age,gender\na.jpg,50,Male\nb.jpg,47,Female\nc.jpg,52,Female\n", rows=rows)
+    assert [remark.file for remark in found.reasons] == ["a.jpg", "c.jpg"]

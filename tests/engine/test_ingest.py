@@ -250,3 +250,21 @@ def test_labels_that_a_second_opinion_contradicts_are_left_for_a_person(faces: P
     settled = import_data("utkface", str(faces), str(tmp_path / "settled"), **given, reviewed=str(review))  # type: ignore[arg-type]
     assert settled["waiting"] == []
     assert sum(settled["splits"].values()) == len(files)
+
+
+def test_images_without_labels_are_imported_all_the_same(faces: Path, tmp_path: Path, local_ray: None) -> None:
+    files = [file.name for file in sorted(faces.iterdir())]
+    some, none = tmp_path / "some.csv", tmp_path / "none.csv"
+    some.write_text(
+        "\n".join(["file,gender,age", *(f"{file},{'fm '[k % 3]},{k if k else ''}" for k, file in enumerate(files))])
+    )
+    none.write_text("\n".join(["file", *files]))
+    manifest = import_data("folder", str(faces), str(tmp_path / "out/some"), 16, labels=str(some), target="gender", bias="age")
+    assert manifest["attributes"] == {"gender": {"": 20, "f": 20, "m": 20}, "age": {"low": 1, "high": 59, "": 1}}
+    examples = data.load(str(tmp_path / "out/some")).examples
+    assert len(examples) == 60
+    assert list(examples["age"].isna()) == [True] + [False] * 59
+    import_data("folder", str(faces), str(tmp_path / "out/none"), 16, labels=str(none))
+    assert data.load(str(tmp_path / "out/none")).attributes == []
+    with pytest.raises(ValueError, match="There is no attribute 'gender' for --target; there are: none"):
+        import_data("folder", str(faces), str(tmp_path / "out/other"), 16, labels=str(none), target="gender")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from biasray import storage
-from pipelines import attribute
+from pipelines import attribute, robust
 from pipelines.attribute import Config
 from pipelines.cli import parse
 
@@ -79,3 +79,14 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path: Path, given: lis
         run(*small, *QUIET, *given, "--out", str(tmp_path / "out"))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_maps_are_shown_where_a_training_fails(local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robust, "run_cells", lambda *given: {1: "Its loss is not finite; lower --lr."})
+    said = r"^erm, original, seed 1: Its loss is not finite; lower --lr\.\nWhat failed is not shown; the same command tries"
+    with pytest.raises(ValueError, match=said):
+        run(*SMALL, *QUIET, *ROBUST, *SHORT, "--out", str(tmp_path / "out"))
+    html = (tmp_path / "out/report.html").read_text()
+    assert "Its loss is not finite" in html
+    assert "Where images show glasses" in html
+    assert {r["method"] for r in storage.read_json(str(tmp_path / "out/results.json"))["rows"]} == {"regions"}

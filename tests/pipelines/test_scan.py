@@ -100,3 +100,19 @@ def test_a_number_is_cut_in_two_whatever_its_values(values: list[int]) -> None:
 def test_bad_input_is_one_sentence(config: Config, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         main(config)
+
+
+def test_images_without_a_label_do_not_count(made: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    number_N = np.arange(len(made.examples))
+    blank = made.examples.assign(
+        gender=made.examples["gender"].mask(number_N % 2 == 0, ""),
+        tie=made.examples["tie"].mask(number_N % 3 == 0, ""),
+        age=made.examples["age"].mask(number_N % 5 == 0),
+    )
+    monkeypatch.setattr(data, "load", lambda name: dataclasses.replace(made, examples=blank))
+    train_N = (blank["split"] == "train").to_numpy() & (number_N % 2 == 1)
+    row = {row["attribute"]: row for row in main(Config(data="drawn-faces"))}
+    assert row["tie"]["values"] == ["Female", "Male"]
+    assert row["tie"]["n"] == (train_N & (number_N % 3 > 0)).sum()
+    assert row["age"]["n"] == (train_N & (number_N % 5 > 0)).sum()
+    assert row["glasses"]["n"] == train_N.sum()

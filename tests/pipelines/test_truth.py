@@ -1,5 +1,6 @@
 """The bias of a model whose answers on the private images are there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +63,13 @@ def test_answers_to_other_images_and_unreadable_ones_are_refused(tmp_path: Path)
         truth(Truth(private="drawn-faces", answers=file, reading=Reading(field="years")))
     with pytest.raises(ValueError, match="has no attribute 'race'"):
         truth(Truth(private="drawn-faces", answers=file, figure=("race=Black",)))
+
+
+def test_images_without_a_label_that_is_judged_by_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, blank = (
+        answered(tmp_path, FACES.examples),
+        FACES.examples.assign(gender=FACES.examples["gender"].mask(np.arange(len(FACES.examples)) < 2, "")),
+    )
+    monkeypatch.setattr(data, "load", lambda name: replace(FACES, examples=blank))
+    with pytest.raises(ValueError, match="has 2 images without gender, which all need here; import it --without them"):
+        truth(Truth(private="drawn-faces", answers=file))

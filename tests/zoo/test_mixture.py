@@ -1,6 +1,7 @@
 """Reference sets of faces: exact shares, wrong labels as told, errors by group."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -148,3 +149,11 @@ def test_members_are_spread_evenly_and_draw_for_themselves() -> None:
 def test_what_makes_no_zoo_is_one_sentence(fields: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         ReferenceZoo(**{"members": 4, **fields}).expand(FACES, "float32", 0)
+
+
+@pytest.mark.parametrize("name", ["age", "gender"])
+def test_faces_without_a_label_that_members_need_are_refused(name: str) -> None:
+    few = FACES.examples[name].mask(np.arange(len(FACES.examples)) < 3, np.nan if name == "age" else "")
+    faces = replace(FACES, examples=FACES.examples.assign(**{name: few}))
+    with pytest.raises(ValueError, match=f"drawn-faces has 3 images without {name}, which all need here; import it --without"):
+        ReferenceZoo(members=4, images=100).expand(faces, "float32", 0)
