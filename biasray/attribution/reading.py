@@ -1,4 +1,8 @@
-"""A region classifier at all places of images. Axes: N image, P place, K class, A place along one side, k pixel of a patch."""
+"""A region classifier at all places of images.
+
+Axes: N image, P place, K class, A place along one side, C channel, H W pixel, k pixel of a patch, J pixel of all patches, one
+patch after another.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,6 +15,7 @@ from biasray.attribution.classifier import RegionClassifier
 from biasray.attribution.confidence import CONFIDENCES, Confidence
 from biasray.data.dataset import Images
 from biasray.metrics.calibration import BINS, Reliability, reliability
+from biasray.networks.quick import quick
 from biasray.predict import Precision, autocast
 
 PATCHES = 4096  # at a time: bounds memory
@@ -32,16 +37,20 @@ def probabilities(
     Patches lie channels last beside the picture of their place, which is written once for all images; at most `PATCHES` of
     them are on their way at a time.
     """
-    grid, kind = classifier.grid, classifier.where.weight.dtype
+    grid, channels, weight = classifier.grid, image_NHWC.shape[3] + 1, classifier.where.weight
+    network = quick(classifier.network, (channels, grid.patch, grid.patch), precision == "bf16")
+    kind = torch.bfloat16 if precision == "bf16" else weight.dtype
     row_Pk1, column_P1k = grid.pixels(torch.arange(grid.places, device=device))
-    patch_PkkC = torch.empty(grid.places, grid.patch, grid.patch, image_NHWC.shape[3] + 1, device=device, dtype=kind)
-    patch_PkkC[..., -1] = classifier.where.weight.view(-1, grid.patch, grid.patch)
+    pixel_J = (row_Pk1 * grid.side + column_P1k).flatten()
+    patch_JC = torch.empty(len(pixel_J), channels, device=device, dtype=kind)
+    patch_JC[:, -1] = weight.flatten()
+    patch_PCkk = patch_JC.view(grid.places, grid.patch, grid.patch, channels).permute(0, 3, 1, 2)
     for image_HWC in image_NHWC:
-        pixel_HWC = torch.tensor(image_HWC, device=device).to(kind).mul_(1 / 255)
-        patch_PkkC[..., :-1] = pixel_HWC[row_Pk1, column_P1k]
+        seen_HWC = torch.tensor(image_HWC, device=device).to(weight.dtype).mul_(1 / 255).to(kind)
+        patch_JC[:, :-1] = seen_HWC.flatten(0, 1).index_select(0, pixel_J)
         with autocast(device, precision):
-            parts = [classifier.network(part.permute(0, 3, 1, 2)) for part in patch_PkkC.split(PATCHES)]
-        yield torch.cat(parts).to(kind).softmax(1).cpu().numpy()
+            parts = [network(part) for part in patch_PCkk.split(PATCHES)]
+        yield torch.cat(parts).to(weight.dtype).softmax(1).cpu().numpy()
 
 
 def read(
