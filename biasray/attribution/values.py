@@ -39,7 +39,8 @@ def values(examples: pd.DataFrame, attribute: str, known: Sequence[str], edges: 
     Raises ValueError for an attribute that is not there, that has one value, or numbers that leave a group empty.
     """
     if attribute not in known:
-        raise ValueError(f"There is no attribute '{attribute}'; the data set has: {', '.join(known)}.")
+        there = ", ".join(known) or "none"
+        raise ValueError(f"There is no attribute '{attribute}'; the data set has: {there}.")
     column = examples[attribute]
     if pd.api.types.is_numeric_dtype(column):
         return _groups(column, edges)

@@ -58,12 +58,14 @@ def _over(axes: Axes, image_HWC: Floats, map_HW: Floats, title: str) -> None:
 
 
 def reliabilities(found: Sequence[Mapped]) -> str:
-    """How often patches are right by how sure they are, and below how many are so sure."""
+    """How often patches are right by how sure they are, and below how many are so sure; '' where no image has a label."""
     known = [(one, one.code_N >= 0) for one in found if (one.code_N >= 0).any()]
+    if not known:
+        return ""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.6 * max(len(known), 1), 3.2), layout="constrained")
-        panels = figure.subplots(2, max(len(known), 1), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
-        for (upper, lower), (one, known_N) in zip(panels.T, known, strict=False):
+        figure = Figure(figsize=(2.6 * len(known), 3.2), layout="constrained")
+        panels = figure.subplots(2, len(known), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
+        for (upper, lower), (one, known_N) in zip(panels.T, known, strict=True):
             n_S, confidence_S, right_S = (part_NS[known_N].sum(0) for part_NS in one.sure)
             some_S = n_S > 0
             middle_S = confidence_S[some_S] / n_S[some_S]

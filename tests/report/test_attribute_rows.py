@@ -3,8 +3,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from biasray.attribution.regions import Grid
 from biasray.metrics.calibration import BINS, Reliability
 from biasray.metrics.interval import over_seeds
+from biasray.report.attribute_page import Shown, render
 from biasray.report.attribute_rows import Mapped, auroc, inside, rows
 from biasray.report.robust_rows import BALANCED, ORIGINAL, closed
 from biasray.report.robust_rows import rows as robust
@@ -50,6 +52,17 @@ def test_maps_that_agree_are_told_from_noise() -> None:
 def test_without_labels_and_masks_the_maps_are_judged_alone() -> None:
     found = rows("new", [mapped(shown=False)._replace(code_N=np.full(60, -1))])
     assert [r["metric"] for r in found] == ["correlation of two halves' mean maps"]
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_page_judges_classifiers_where_images_have_labels(labelled: bool) -> None:
+    one = mapped() if labelled else mapped()._replace(code_N=np.full(60, -1))
+    image_NHWC = np.zeros((60, 8, 8, 3), np.uint8)
+    about = {"command": "python -m pipelines.attribute", "versions": {"torch": "2"}, "hardware": "h", "date": "2026-11-29"}
+    html = render(rows("new", [one]), Shown([one], image_NHWC, Grid(side=8, patch=2, across=7), "entropy", {}, None), [], about)
+    assert ("May it be as sure as it is?" in html) == labelled
+    assert ("accuracy of a patch" in html) == labelled
+    assert "Where images show hat" in html
 
 
 def test_the_area_under_the_curve_is_that_of_scikit_learn() -> None:
