@@ -1,6 +1,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ def local_ray() -> Iterator[None]:
     """One real Ray for the session."""
     import ray
 
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    start = partial(ray.init, address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    try:
+        start()
+    except Exception:  # a slow machine's second try finds in memory what the first has read from disk
+        ray.shutdown()
+        start()
     yield
     ray.shutdown()

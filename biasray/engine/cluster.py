@@ -41,11 +41,16 @@ def connect() -> None:
     at = os.environ.get("RAY_ADDRESS", "")
     if not _answers(at):
         raise ValueError(f"No Ray cluster answers at RAY_ADDRESS {at}: start it, or unset RAY_ADDRESS to run here.")
-    try:
-        address, dashboard = (None, None) if joined() else ("local", False)
-        ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray raises bare ones where a slow machine takes too long to start it
-        raise ValueError(f"Ray cannot be {'joined at ' + at if at else 'started here'}: {error}") from error
+    address, dashboard = (None, None) if joined() else ("local", False)
+    for tries_left in (1, 0):
+        try:
+            ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
+            return
+        except Exception as error:  # Ray raises bare ones where a slow machine takes too long to start it
+            ray.shutdown()
+            if joined() or not tries_left:
+                raise ValueError(f"Ray cannot be {'joined at ' + at if at else 'started here'}: {error}") from error
+            # What the first try has read from disk is at hand for the second.
 
 
 def _answers(address: str) -> bool:
