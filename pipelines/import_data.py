@@ -20,7 +20,8 @@ class Config:
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """celeba, cmnist, dogs-cats, fairface, imagenet-b, mnist, utkface or waterbirds; or folder, for pictures of your own."""
+    """aaf, celeba, cmnist, dogs-cats, fairface, imagenet-b, imdb-wiki, kaggle-gender, mnist, utkface or waterbirds; or folder,
+    for pictures of your own."""
     source: str
     """Folder that holds the data set, unpacked, or a Parquet file of it."""
     out: str

@@ -24,8 +24,8 @@ class Labelled:
 def attribute(examples: pd.DataFrame, name: str, role: str, known: Sequence[str]) -> pd.Series:
     """The attribute of those examples of which it is known."""
     if name not in known:
-        there = ", ".join(known) or "none"
-        raise ValueError(f"There is no attribute '{name}' to take as {role}; the data set has: {there}.")
+        missing = f"There is no attribute '{name}'" if name else "An attribute must be named"
+        raise ValueError(f"{missing} to take as {role}; the data set has: {', '.join(known) or 'none'}.")
     column = examples[name][has_label(examples[name])]
     if column.nunique() < 2:
         raise ValueError(

@@ -33,7 +33,7 @@ class Adapter(ABC):
     """How a data set lies on disk as its makers publish it."""
 
     target: ClassVar[str | None]  # unless the user says otherwise; None: the user has to
-    bias: ClassVar[str | None]
+    bias: ClassVar[str | None]  # '': it has but the target
     anyones: ClassVar[bool] = False  # not one data set but a layout, so it is called after the folder it is imported into
     mode: ClassVar[Literal["L", "RGB"]] = "RGB"
     size: ClassVar[int]  # pixels a side unless the user says otherwise

@@ -96,7 +96,8 @@ def _roles(adapter: Adapter, rows: pd.DataFrame, target: str | None, bias: str |
     if not attributes and target is None and bias is None:
         return {"target": "", "bias": ""}
     roles = {}
-    for role, given, usual in (("target", target, adapter.target), ("bias", bias, adapter.bias)):
+    other = "" if len(attributes) == 1 else adapter.bias  # what has but a target has no bias
+    for role, given, usual in (("target", target, adapter.target), ("bias", bias, other)):
         if given is None and usual is None:
             raise ValueError(f"Pictures of one's own need a --{role}: give one of {', '.join(attributes)}.")
         if given is not None and given not in (*attributes, usual):

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from biasray import data, storage
+from biasray.bias.task import Task, prepare
 from biasray.engine import ingest
 from biasray.engine.ingest import import_data
 from tests.faces import write_faces
+from tests.pictures import image
 
 # Slices of eight images, so that a small folder makes many shards.
 SLICED = """
@@ -64,8 +66,8 @@ def test_images_and_labels_survive_the_import(faces: Path, tmp_path: Path, local
     assert len(dataset.examples) == sum(manifest["splits"].values()) == 60
     assert list(dataset.examples["id"]) == sorted(dataset.examples["id"])
     rows = np.array([41, 3, 3])
-    for image, file in zip(dataset.images(rows), dataset.examples["id"].iloc[rows], strict=True):
-        np.testing.assert_array_equal(image, np.asarray(Image.open(faces / file)))
+    for pixels, file in zip(dataset.images(rows), dataset.examples["id"].iloc[rows], strict=True):
+        np.testing.assert_array_equal(pixels, np.asarray(Image.open(faces / file)))
         assert f"_{['Male', 'Female'].index(dataset.examples.set_index('id').loc[file, 'gender'])}_" in file
 
 
@@ -266,5 +268,16 @@ def test_images_without_labels_are_imported_all_the_same(faces: Path, tmp_path: 
     assert list(examples["age"].isna()) == [True] + [False] * 59
     import_data("folder", str(faces), str(tmp_path / "out/none"), 16, labels=str(none))
     assert data.load(str(tmp_path / "out/none")).attributes == []
+    with pytest.raises(ValueError, match="An attribute must be named to take as target; the data set has: none"):
+        prepare(data.load(str(tmp_path / "out/none")), Task(target="", bias=""), 0)
     with pytest.raises(ValueError, match="There is no attribute 'gender' for --target; there are: none"):
         import_data("folder", str(faces), str(tmp_path / "out/other"), 16, labels=str(none), target="gender")
+
+
+def test_what_has_one_attribute_has_no_bias(tmp_path: Path, local_ray: None) -> None:
+    for k in range(40):
+        image(tmp_path / f"{('Training', 'Validation')[k % 4 == 0]}/{('female', 'male')[k % 2 ^ k // 4 % 2]}/{k}.jpg", k)
+    manifest = import_data("kaggle-gender", str(tmp_path), str(tmp_path / "out"), 16)
+    assert (manifest["target"], manifest["bias"]) == ("gender", "")
+    with pytest.raises(ValueError, match="An attribute must be named to take as bias; the data set has: gender"):
+        prepare(data.load(str(tmp_path / "out")), Task(target="gender", bias=""), 0)
