@@ -65,9 +65,12 @@ def attributes(examples: pd.DataFrame, target: str, bias: str, align: Sequence[s
     `align` holds entries TARGET=VALUE[,VALUE...] or, for numbers, TARGET=LOW..HIGH (LOW included, HIGH not; either
     may be left out): those bias values go with that target and become one bias group. One target may be left out
     and gets the rest. Without a map two values of each are taken in alphabetical order; with more values the bias
-    groups are the attribute's own and nothing is aligned. Examples without one of the labels are left out.
+    groups are the attribute's own and nothing is aligned. Examples without one of the labels are left out. The bias '' is none:
+    all examples are of one group.
     """
     labelled = targets(examples, target, known)
+    if not bias:
+        return Labelled(labelled.examples.assign(bias=0), labelled.targets, ("all",))
     column = attribute(labelled.examples, bias, "bias", known)
     examples = labelled.examples.loc[column.index]
     if bias == target:

@@ -26,7 +26,7 @@ class Question:
     target: str | None = None
     """Attribute to predict. Default: the data set's own."""
     bias: str | None = None
-    """Attribute that must not matter; 'colour' colours grey digits. Default: the data set's own."""
+    """Attribute that must not matter; 'colour' colours grey digits. Default: the data set's own. '': none."""
     align: tuple[str, ...] = ()
     """Which bias values go with which target, such as Male=White (the rest goes with the other target) or Old=40.. ."""
     unlearn: tuple[str, ...] = ()
@@ -87,8 +87,11 @@ class Prepared:
 
 
 def resolve(task: Task, dataset: DataSet) -> Task:
-    """The task with nothing left to default but what means 'all'."""
-    bias = task.bias or dataset.bias
+    """The task with nothing left to default but what means 'all'. Raises ValueError where it says what makes no sense."""
+    if task.bias is None and not dataset.bias:
+        there = ", ".join(dataset.attributes) or "none"
+        raise ValueError(f"{dataset.name} has no bias attribute of its own: give a --bias; its attributes are: {there}.")
+    bias = dataset.bias if task.bias is None else task.bias
     if task.colour_std is not None and task.colour_std < 0:
         raise ValueError(f"--colour-std must be 0 or more, not {task.colour_std:g}.")
     usual = JITTER[task.palette] if task.colour_std is None else task.colour_std

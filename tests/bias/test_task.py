@@ -51,6 +51,14 @@ def test_rows_point_at_the_examples_of_the_data_set() -> None:
         assert list(dataset.examples["id"].iloc[table["row"]]) == list(table["id"])
 
 
+def test_without_a_bias_all_examples_are_of_one_group() -> None:
+    one = prepared(faces(), bias="", test="natural")
+    assert (one.targets, one.biases, one.aligned) == (("Female", "Male"), ("all",), False)
+    assert sum(map(len, one.tables.values())) == 2000
+    with pytest.raises(ValueError, match="faces has no bias attribute of its own: give a --bias; its attributes are: gender"):
+        resolve(Task(), replace(faces(), bias=""))
+
+
 def test_what_is_unlearnt_is_the_bias_unless_other_attributes_are_named() -> None:
     one = prepared(faces(), agreement=0.9, align=("Male=White",))
     (of,) = one.secondary.values()

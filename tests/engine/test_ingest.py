@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from biasray import data, storage
-from biasray.bias.task import Task, prepare
+from biasray.bias.task import Task, prepare, resolve
 from biasray.engine import ingest
 from biasray.engine.ingest import import_data
 from tests.faces import write_faces
@@ -279,5 +279,5 @@ def test_what_has_one_attribute_has_no_bias(tmp_path: Path, local_ray: None) -> 
         image(tmp_path / f"{('Training', 'Validation')[k % 4 == 0]}/{('female', 'male')[k % 2 ^ k // 4 % 2]}/{k}.jpg", k)
     manifest = import_data("kaggle-gender", str(tmp_path), str(tmp_path / "out"), 16)
     assert (manifest["target"], manifest["bias"]) == ("gender", "")
-    with pytest.raises(ValueError, match="An attribute must be named to take as bias; the data set has: gender"):
-        prepare(data.load(str(tmp_path / "out")), Task(target="gender", bias=""), 0)
+    with pytest.raises(ValueError, match="has no bias attribute of its own: give a --bias; its attributes are: gender"):
+        resolve(Task(), data.load(str(tmp_path / "out")))
