@@ -6,6 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from biasray.data.dataset import has_label
+
+BANDS = ((0, "0-2"), (3, "3-9"), *((low, f"{low}-{low + 9}") for low in range(10, 70, 10)), (70, "more than 70"))
+
 
 def years(column: pd.Series) -> NDArray[np.float64]:
     """Ages in years: of '10-19' the middle, 15; of 'more than 70' 75. Raises ValueError for what is no age."""
@@ -22,3 +26,12 @@ def _middle(text: str) -> float:
     if text.startswith("more than ") and text.removeprefix("more than ").isdigit():
         return float(text.removeprefix("more than ")) + 5
     raise ValueError(f"'{text}' is no age: give years, such as 31, or bins, such as 30-39 or 'more than 70'.")
+
+
+def bands(column: pd.Series) -> pd.Series:
+    """Ages in FairFace's bands, such as 30-39; '' where there is none. Raises ValueError for what is no age."""
+    known = has_label(column)
+    place = np.digitize(years(column[known]), [low for low, _ in BANDS]) - 1
+    names = pd.Series("", index=column.index, name=column.name)
+    names[known] = np.array([name for _, name in BANDS])[place]
+    return names

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from biasray.metrics.counts import Counts, Floats, Ints
@@ -74,6 +75,18 @@ def paired_p(difference_S: Floats) -> float:
     if len(difference_S) < 2 or np.ptp(difference_S) == 0:
         return float("nan")
     return float(stats.ttest_1samp(difference_S, 0).pvalue)
+
+
+def worse_p(right_N: Floats, inside_N: NDArray[np.bool_]) -> float:
+    """p of a one-sided test that those inside are not classified worse than the others: the score test of two shares. NaN
+    where all are right, or all wrong. `right_N` is 0 or 1, or the share of seeds that are right about an example, of which the
+    test takes the variance to be that of single answers, which is more.
+    """
+    share, n = right_N.mean(), inside_N.sum()
+    if not 0 < share < 1 or not 0 < n < len(right_N):
+        return float("nan")
+    error = np.sqrt(share * (1 - share) * (1 / n + 1 / (len(right_N) - n)))
+    return float(stats.norm.cdf((right_N[inside_N].mean() - right_N[~inside_N].mean()) / error))
 
 
 def holm(p_M: Sequence[float]) -> list[float]:
