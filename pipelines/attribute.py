@@ -129,8 +129,8 @@ def main(config: Config) -> str:
     records = start(config.tracking, f"attribute {asked.dataset.name}", fingerprint, flat(dataclasses.asdict(config)))
     grid = asked.learnings[0].grid
     print(
-        f"{asked.dataset.name}: {len(trainings)} trainings, {len(asked.learnings)} of them of region classifiers, "
-        f"patches of {grid.patch} at {grid.across} x {grid.across} places\nout: {name}\n"
+        f"{asked.dataset.name}: region classifiers of {', '.join(map(_called, asked.learnings))}, patches of {grid.patch} at "
+        f"{grid.across} x {grid.across} places\nout: {name}\n"
     )
     folders = {_called(one): storage.join(out, "regions", _called(one)) for one in asked.learnings}
     with Progress("region classifiers") as progress:

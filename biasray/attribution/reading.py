@@ -18,7 +18,7 @@ from biasray.metrics.calibration import BINS, Reliability, reliability
 from biasray.networks.quick import quick
 from biasray.predict import Precision, autocast
 
-PATCHES = 4096  # at a time: bounds memory
+PATCHES = 512  # at a time: bounds memory, and so few stay in a CPU's cache
 
 
 class Read(NamedTuple):

@@ -37,7 +37,7 @@ class _Float32(nn.Module):
 
     def forward(self, x_BDHW: Tensor) -> Tensor:
         out: Tensor = self.norm(x_BDHW.float())
-        return out
+        return out.to(x_BDHW.dtype)
 
 
 @torch.no_grad()
