@@ -1,0 +1,60 @@
+"""How often each class occurs among images without labels, from what a classifier says of them.
+
+The classifier is taken to see the same kinds of images of each class as where it was measured: only how often classes occur may
+differ (label shift). Axes: N image, K class, T true class, P predicted class, R resample.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from biasray.metrics.counts import Floats
+
+STEPS, CLOSE = 10_000, 1e-9
+
+
+def em(p_NK: Floats, prior_K: Floats) -> Floats:
+    """(K,) shares by expectation and maximisation (Saerens, Latinne, Decaestecker 2002): probabilities are weighed by how often
+    classes seem to occur, against how often they did in training (`prior_K`), until nothing changes.
+
+    It is right as far as probabilities are calibrated.
+    """
+    share_K = prior_K.copy()
+    for _ in range(STEPS):
+        weighed_NK = p_NK * (share_K / prior_K)
+        new_K = (weighed_NK / weighed_NK.sum(1, keepdims=True)).mean(0)
+        if np.abs(new_K - share_K).max() < CLOSE:
+            break
+        share_K = new_K
+    return np.asarray(new_K)
+
+
+def black_box(confusion_TP: Floats | NDArray[np.int64], said_P: Floats | NDArray[np.int64]) -> Floats:
+    """(T,) shares with which a classifier that errs as in `confusion_TP` (counts where labels are known) would say `said_P`
+    (Rogan and Gladen 1978 for two classes; Lipton, Wang, Smola 2018). Those nearest to it, where there are none without
+    negative ones.
+
+    Raises ValueError where a class was not measured, or what is said does not depend on the class.
+    """
+    n_T = confusion_TP.sum(1)
+    if (n_T == 0).any():
+        raise ValueError("A class has no labelled image, so how often it is mistaken is not known; label some.")
+    rate_TP = confusion_TP / n_T[:, None]
+    if np.linalg.matrix_rank(rate_TP, tol=1e-3) < len(rate_TP):
+        raise ValueError("What the classifier says does not depend on the class, so nothing can be corrected.")
+    share_T, _ = nnls(rate_TP.T, np.asarray(said_P / said_P.sum(), np.float64))
+    return np.asarray(share_T / share_T.sum())
+
+
+def resampled(confusion_TP: NDArray[np.int64], said_P: NDArray[np.int64], rng: np.random.Generator, resamples: int) -> Floats:
+    """(R, T) the same of other labelled and other unlabelled images, drawn with replacement; without those that cannot be
+    corrected."""
+    out = []
+    for _ in range(resamples):
+        confusion = np.stack([rng.multinomial(n, row / n) for n, row in zip(confusion_TP.sum(1), confusion_TP, strict=True)])
+        said = rng.multinomial(said_P.sum(), said_P / said_P.sum())
+        try:
+            out.append(black_box(confusion, said))
+        except ValueError:
+            continue
+    return np.array(out).reshape(-1, len(confusion_TP))
