@@ -1,7 +1,7 @@
 """Whom does a classifier fail? Classifiers that are trained here, or whose answers are there, on data sets, by groups."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -97,7 +97,8 @@ def main(config: Config) -> str:
         storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
         page = cross_page.render(rows, _shown(config, asked, found), failed, told)
         storage.write(storage.join(out, "report.html"), page.encode())
-        print(f"{cross_page.text(rows)}\n\n{name}/report.html and results.json hold the rest.")
+        _keep(found, asked, out)
+        print(f"{cross_page.text(rows)}\n\n{name}/report.html, results.json and answers/ hold the rest.")
     if records:
         means = {f"{r['method']}/{r['data']}/{r['group']}/{r['metric']}".replace(",", ""): r["value"] for r in rows}
         print(records.close(means, out, ["config.json", *(FILES if found else [])], bool(failed)))
@@ -166,8 +167,8 @@ def _answered(text: str, tested: Mapping[str, DataSet], target: str) -> list[Ans
         said = dataset.examples["id"].map(answer).fillna("")
         examples = dataset.examples[has_label(said) & has_label(dataset.examples[target])]
         if len(examples):
-            right_1N = (examples[target] == said[examples.index]).to_numpy()[None]
-            found.append(Answered(name, called, examples.reset_index(drop=True), right_1N))
+            said_1N = said[examples.index].to_numpy(object)[None]
+            found.append(Answered(name, called, examples.reset_index(drop=True), said_1N))
     if not found:
         first, example = table["file"].iloc[0], next(iter(tested.values())).examples["id"].iloc[0]
         raise ValueError(f"{file} names no image of these data sets ({first} is none); such is {example}.")
@@ -177,13 +178,28 @@ def _answered(text: str, tested: Mapping[str, DataSet], target: str) -> list[Ans
 def _tested(called: str, asked: Asked, folders: list[str]) -> list[Answered]:
     """One trained classifier on each data set."""
     seeds = [cell.predictions(f) for e, f in zip(asked.cells, folders, strict=True) if e.called == called]
-    right_SN, found = np.stack([(table["predicted"] == table["target"]).to_numpy() for table in seeds]), []
+    values = np.array(_values(asked), object)
+    said_SN, found = np.stack([values[table["predicted"]] for table in seeds]), []
     for name, dataset in asked.tested.items():
         mine_N = seeds[0]["id"].str.startswith(f"{name}: ").to_numpy()
         ids = seeds[0]["id"][mine_N].str.removeprefix(f"{name}: ")
         examples = dataset.examples.set_index("id").loc[ids].reset_index()
-        found.append(Answered(called, name, examples, right_SN[:, mine_N]))
+        found.append(Answered(called, name, examples, said_SN[:, mine_N]))
     return found
+
+
+def _keep(found: Sequence[Answered], asked: Asked, out: str) -> None:
+    """Leave what each classifier says of each image: what was measured of it, for `pipelines.over_time`."""
+    for one in found:
+        for seed, said_N in enumerate(one.said_SN):
+            table = one.examples[["id", asked.target]].rename(columns={"id": "file"}).assign(said=said_N)
+            file = f"{one.classifier} {seed} on {one.data}.csv".replace("/", "-").replace(" ", "-")
+            storage.write(storage.join(out, "answers", file), table.to_csv(index=False).encode())
+
+
+def _values(asked: Asked) -> tuple[str, ...]:
+    """Of the target, in the order in which classifiers know them."""
+    return tuple(sorted(set(next(iter(asked.tested.values())).examples[asked.target]) - {""}))
 
 
 def _shown(config: Config, asked: Asked, found: list[Answered]) -> Shown:
@@ -203,10 +219,9 @@ def _shown(config: Config, asked: Asked, found: list[Answered]) -> Shown:
         for name, n in made.twins.items()
         if n
     ]
-    values = tuple(sorted(set(next(iter(asked.tested.values())).examples[asked.target]) - {""}))
     return Shown(
         target=asked.target,
-        values=values,
+        values=_values(asked),
         classifiers=list(dict.fromkeys(t.classifier for t in found)),
         datasets=[*asked.tested],
         attributes=(asked.target, *config.attributes),

@@ -4,6 +4,8 @@ The classifier is taken to see the same kinds of images of each class as where i
 differ (label shift). Axes: N image, K class, T true class, P predicted class, R resample.
 """
 
+from contextlib import suppress
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
@@ -46,15 +48,13 @@ def black_box(confusion_TP: Floats | NDArray[np.int64], said_P: Floats | NDArray
     return np.asarray(share_T / share_T.sum())
 
 
-def resampled(confusion_TP: NDArray[np.int64], said_P: NDArray[np.int64], rng: np.random.Generator, resamples: int) -> Floats:
-    """(R, T) the same of other labelled and other unlabelled images, drawn with replacement; without those that cannot be
-    corrected."""
-    out = []
-    for _ in range(resamples):
-        confusion = np.stack([rng.multinomial(n, row / n) for n, row in zip(confusion_TP.sum(1), confusion_TP, strict=True)])
-        said = rng.multinomial(said_P.sum(), said_P / said_P.sum())
-        try:
-            out.append(black_box(confusion, said))
-        except ValueError:
-            continue
-    return np.array(out).reshape(-1, len(confusion_TP))
+def resampled(confusion_TP: NDArray[np.int64], said_RP: NDArray[np.int64], rng: np.random.Generator) -> Floats:
+    """(R, T) the same of resampled answers to unlabelled images, and of other labelled images drawn with replacement; NaN where
+    those leave nothing to correct by."""
+    share_T = confusion_TP / confusion_TP.sum(1, keepdims=True)
+    out_RT = np.full((len(said_RP), len(confusion_TP)), np.nan)
+    for r, said_P in enumerate(said_RP):
+        drawn_TP = np.stack([rng.multinomial(n, rate_P) for n, rate_P in zip(confusion_TP.sum(1), share_T, strict=True)])
+        with suppress(ValueError):
+            out_RT[r] = black_box(drawn_TP, said_P)
+    return out_RT

@@ -28,7 +28,7 @@ class Answered(NamedTuple):
     classifier: str
     data: str
     examples: pd.DataFrame  # of the tested images, with their attributes
-    right_SN: NDArray[np.bool_]
+    said_SN: NDArray[np.object_]
 
 
 def rows(found: Sequence[Answered], target: str, attributes: Sequence[str], fewest: int) -> list[Row]:
@@ -36,14 +36,15 @@ def rows(found: Sequence[Answered], target: str, attributes: Sequence[str], fewe
     classifiers and data sets together (Holm)."""
     out: list[Row] = []
     for one in found:
-        seeds, n = one.right_SN.shape
+        right_SN = one.said_SN == one.examples[target].to_numpy()
+        seeds, n = right_SN.shape
         base: Row = {"data": one.data, "method": one.classifier, "setting": "", "seeds": seeds}
-        out += _accuracy({**base, "group": ALL}, one.right_SN)
+        out += _accuracy({**base, "group": ALL}, right_SN)
         named = [name for name in attributes if name in one.examples]
         for group in subgroups(one.examples, named, fewest):
             if len(group.row_G) < n:
-                out += _of_group({**base, "group": group.name, "setting": " x ".join(group.attributes)}, group, one.right_SN)
-        out += _ratio({**base, "group": ALL, "setting": target}, one, target)
+                out += _of_group({**base, "group": group.name, "setting": " x ".join(group.attributes)}, group, right_SN)
+        out += _ratio({**base, "group": ALL, "setting": target}, right_SN, one.examples[target])
     return corrected(out, "metric")
 
 
@@ -103,17 +104,17 @@ def _of_group(base: Row, group: Subgroup, right_SN: NDArray[np.bool_]) -> list[R
     return [*_accuracy(base, right_SN[:, inside_N]), {**behind, "p": worse_p(right_N, inside_N)}]
 
 
-def _ratio(base: Row, one: Answered, target: str) -> list[Row]:
+def _ratio(base: Row, right_SN: NDArray[np.bool_], target_N: pd.Series) -> list[Row]:
     """The lowest accuracy of a target over the highest: the slides' 'selection rate', 1 where all are served alike."""
-    code_N = pd.factorize(one.examples[target], sort=True)[0]
+    code_N = pd.factorize(target_N, sort=True)[0]
     if code_N.max() < 1:
         return []
     of_T = [np.flatnonzero(code_N == t) for t in range(code_N.max() + 1)]
-    value_S = _over(np.stack([one.right_SN[:, row_G].mean(1) for row_G in of_T], -1))
+    value_S = _over(np.stack([right_SN[:, row_G].mean(1) for row_G in of_T], -1))
     drawn, sampled = rng("ratio"), []
     for row_G in of_T:
         times_RG = drawn.multinomial(len(row_G), np.full(len(row_G), 1 / len(row_G)), RESAMPLES)
-        sampled.append(times_RG @ one.right_SN[:, row_G].T / len(row_G))
+        sampled.append(times_RG @ right_SN[:, row_G].T / len(row_G))
     row = {**base, "metric": RATIO, "value": float(value_S.mean()), "n": len(code_N)}
     intervals = (("images", percentile(_over(np.stack(sampled, -1)).mean(1))), ("seeds", over_seeds(value_S)))
     return [{**row, "interval": kind, **bounds(interval, True)} for kind, interval in intervals]

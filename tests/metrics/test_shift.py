@@ -48,6 +48,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     for _ in range(200):
         confusion = np.stack([drawn.multinomial(150, row) for row in rate])
         said = drawn.multinomial(400, np.array([0.3, 0.7]) @ rate)
-        low, high = np.percentile(resampled(confusion, said, drawn, 200)[:, 0], [2.5, 97.5])
+        again_RP = drawn.multinomial(400, said / 400, 200)
+        low, high = np.percentile(resampled(confusion, again_RP, drawn)[:, 0], [2.5, 97.5])
         held += low <= 0.3 <= high
     assert 0.9 <= held / 200 <= 0.99

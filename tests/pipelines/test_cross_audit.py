@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from biasray import data, storage
@@ -57,6 +58,9 @@ def test_every_classifier_is_tested_on_every_data_set(
     assert behind["p"] < 1e-6
     said = capsys.readouterr().out
     assert re.search(r"thirds on others: \d\d\.\d % of all, but 0\.0 % \(0\.0 to 0\.\d\) of Female, yes", said)
+    answers_of = pd.read_csv(out / "answers/thirds-0-on-others.csv", dtype=str)
+    assert (answers_of["said"] == "Male").sum() == (men_N == "Male").sum()
+    assert len([*out.glob("answers/cnn-of-others-1-on-*.csv")]) == 2
     html = (out / "report.html").read_text()
     assert "are not shown to cnn of drawn-faces, which learnt from the same images" in html
     assert not re.search(r"\bnan\b|\bNone\b", re.sub(r"<svg.*?</svg>", "", html, flags=re.S))
