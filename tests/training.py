@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from biasray import methods, networks, space
+from biasray import adaptation, methods, networks, space
 from biasray.contract import Batch, Labels, Method, Table
 from biasray.loop import Place, Plan, Select, train
 from biasray.predict import Precision
@@ -66,10 +66,8 @@ def tables(
     rows: int = 51, dtype: torch.dtype = torch.float32, hidden: bool = False, device: torch.device = CPU
 ) -> dict[str, Table]:
     """No length is a multiple of the batch size, nor its remainder of two workers."""
-    others = {
-        name: table(n, seed, dtype, device=device)
-        for seed, (name, n) in enumerate({"secondary": 37, "unlabelled": 45, "validation": 29, "exposure": 19}.items())
-    }
+    sizes = {"secondary": 37, "unlabelled": 45, "validation": 29, "exposure": 19, "labelled": 23}
+    others = {name: table(n, seed, dtype, device=device) for seed, (name, n) in enumerate(sizes.items())}
     return {"train": table(rows, 9, dtype, hidden, device=device), **others}
 
 
@@ -112,7 +110,13 @@ MINIATURES: dict[str, type[Method]] = {
     name: kind for name, kind in vars(needs).items() if inspect.isclass(kind) and kind.__module__ == needs.__name__
 }
 REAL = list(methods.found())
-ALL = REAL + list(MINIATURES)
+ADAPTING: dict[str, dict[str, Any]] = {  # settings at which a network that knows little yet is sure of something
+    "fine-tune": {"labels": 15},
+    "fixmatch": {"threshold": 0.36, "mu": 2, "balance": "estimated", "align": True},
+    "flexmatch": {"threshold": 0.36, "floor": 0.34, "mu": 2},
+    "pseudo-label": {"threshold": 0.0, "rounds": 2, "balance": "none"},
+}
+ALL = [*REAL, *ADAPTING, *MINIATURES]
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ class Case:
         make = partial(networks.build, self.network, (3, self.side, self.side))
         if self.subject in MINIATURES:
             return MINIATURES[self.subject](make, told, None, self.epochs)
+        if self.subject in ADAPTING:
+            return adaptation.build(self.subject, make, told, ADAPTING[self.subject], self.epochs)
         if self.told and "bias" not in methods.get(self.subject).needs:  # shown all the same: it must not matter
             config = methods.config(self.subject, settings(self.subject))
             return methods.get(self.subject)(make, told, config, self.epochs)

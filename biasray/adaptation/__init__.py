@@ -1,0 +1,38 @@
+"""Methods that adapt a classifier to images without labels: one module per paper, found by discovery."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from torch import nn
+
+import biasray.adaptation
+from biasray import space
+from biasray.contract import Labels, Method
+from biasray.discovery import discover
+
+
+@cache
+def found() -> dict[str, type[Method]]:
+    """All adaptation methods by name."""
+    return discover(biasray.adaptation, Method)  # type: ignore[type-abstract]
+
+
+def get(name: str) -> type[Method]:
+    if name not in found():
+        raise ValueError(f"Unknown adaptation '{name}'; choose from {', '.join(found())}.")
+    return found()[name]
+
+
+def config(name: str, given: dict[str, Any]) -> Any:
+    """The Config of a method with these fields; raises ValueError on a field that it does not have."""
+    made = space.settings(sys.modules[get(name).__module__].Config, given, name)
+    assert dataclasses.is_dataclass(made)
+    return made
+
+
+def build(name: str, make: Callable[[int], nn.Module], labels: Labels, settings: dict[str, Any], epochs: int) -> Method:
+    """A method ready for the loop; `make` gives a network with the start model's weights."""
+    return get(name)(make, labels, config(name, settings), epochs)

@@ -1,0 +1,71 @@
+"""How many pseudo-labels of each class are learnt from: as they come, as many of each, or as classes seem to occur.
+
+Dong, Manzano Rodriguez, Guinaudeau, Satoh: Fairness Without Labels, ICCV workshops 2025 ('pseudo-balancing', equal). That takes
+every pool to be half women; 'estimated' takes the shares that the start model's probabilities give by expectation and
+maximisation (`metrics.shift.em`).
+Axes: P row of the pool, B example of a batch, K class.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from biasray.metrics.shift import em
+
+Balance = Literal["none", "equal", "estimated"]
+
+
+def shares(balance: Balance, p_PK: Tensor, prior_K: Tensor) -> Tensor | None:
+    """(K,) what share of the pseudo-labels each class is to have; None: as they come. `prior_K` is that of the labelled images
+    that the start model learnt from."""
+    if balance == "none":
+        return None
+    if balance == "equal":
+        return torch.full_like(prior_K, 1 / len(prior_K))
+    found_K = em(p_PK.double().cpu().numpy(), prior_K.double().cpu().numpy())
+    return torch.from_numpy(found_K).to(prior_K)
+
+
+def kept(count_K: Tensor, share_K: Tensor | None) -> Tensor:
+    """(K,) how many of each class's pseudo-labels are kept: as many as can be had with these shares."""
+    if share_K is None:
+        return count_K.to(torch.float64)
+    wanted_K = share_K.double().clamp_min(1e-6)
+    return wanted_K * (count_K / wanted_K).min()
+
+
+def chosen(label_P: Tensor, share_K: Tensor | None, classes: int, generator: torch.Generator) -> Tensor:
+    """Rows with a pseudo-label (-1 is none), at random as many of each class as there are to be, in random order.
+
+    Raises ValueError where there is none, or no pseudo-label of a class that is to have a share.
+    """
+    label_P = label_P.cpu()
+    count_K = torch.bincount(label_P[label_P >= 0], minlength=classes)
+    if not count_K.sum():
+        raise ValueError("No unlabelled image is told with so much certainty as --threshold asks for; lower it.")
+    if share_K is not None and bool(((count_K == 0) & (share_K.cpu() > 0.01)).any()):
+        missing = [k for k in range(classes) if not count_K[k]]
+        raise ValueError(
+            f"No unlabelled image is told as class {missing[0]}, so pseudo-labels cannot be balanced; give --balance none."
+        )
+    keep_K = kept(count_K, None if share_K is None else share_K.cpu()).round().long()
+    order_P = torch.randperm(len(label_P), generator=generator)
+    rows = [order_P[label_P[order_P] == k][: keep_K[k]] for k in range(classes)]
+    together = torch.cat(rows)
+    return together[torch.randperm(len(together), generator=generator)]
+
+
+def thinned(sure_B: Tensor, label_B: Tensor, share_K: Tensor | None, count_K: Tensor, u_B: Tensor) -> Tensor:
+    """(B,) which sure pseudo-labels of a batch are kept: of each class a random part, so that on average they have the shares
+    they are to have. `count_K` are those of the global batch, `u_B` uniform random numbers."""
+    if share_K is None:
+        return sure_B
+    part_K = kept(count_K, share_K) / count_K.clamp_min(1)
+    return sure_B & (u_B < part_K[label_B])
+
+
+def counted(label_B: Tensor, sure_B: Tensor, classes: int) -> Tensor:
+    """(K,) sure pseudo-labels of each class."""
+    return (F.one_hot(label_B, classes) * sure_B[:, None]).sum(0)
