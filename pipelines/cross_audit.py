@@ -128,8 +128,8 @@ def _asked(config: Config) -> Asked:
     seeds = SCALES[config.scale].seeds if config.seeds is None else config.seeds
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}.")
-    for name, dataset in _named({place: data.load(place) for place in config.train}).items():
-        made, task = crossed(dataset, tested, target), Task(target=target, bias="", test="natural")
+    for place, (name, dataset) in zip(config.train, _named({p: data.load(p) for p in config.train}).items(), strict=True):
+        made, task = crossed(dataset, tested, target), Task(data=place, target=target, bias="", test="natural")
         each = [
             resolved(task, config.training, made.dataset, "erm", {}, config.scale, seed, device)
             for seed in range(config.seed, config.seed + seeds)
