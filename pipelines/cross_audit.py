@@ -63,8 +63,10 @@ class Asked(NamedTuple):
     """What a command asks for, with nothing left to refuse."""
 
     target: str
+    attributes: tuple[str, ...]  # the target before all others
     tested: Mapping[str, DataSet]
     learnt: Mapping[str, Crossed]  # by classifier
+    values: tuple[str, ...]  # of the target, in the order in which classifiers know them
     cells: list[Experiment]  # called as the classifier is
     others: list[Answered]  # whose answers are there
 
@@ -73,10 +75,14 @@ def main(config: Config) -> str:
     """Train, test and judge; returns the folder of the results."""
     asked = _asked(config)
     cells = asked.cells
-    fingerprint = storage.fingerprint([*(e.fingerprint() for e in cells), sorted(config.predictions), config.attributes])
+    answers = [storage.checksum(storage.read(text.partition("=")[2])) for text in config.predictions]
+    sets = {called: dataset.checksum for called, dataset in asked.tested.items()}
+    judged = storage.fingerprint([sets, config.predictions, answers, asked.attributes, config.fewest])
+    fingerprint = storage.fingerprint([*(e.fingerprint() for e in cells), judged])
     name = config.out or f"runs/cross-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
-    claim(out, [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells])
+    mine = [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells]
+    claim(out, [*mine, {"data": config.data, "predictions": config.predictions, "fewest": config.fewest, "hash": judged}])
     records = start(config.tracking, f"cross audit {asked.target}", fingerprint, flat(dataclasses.asdict(config)))
     print(f"{asked.target} on {', '.join(asked.tested)}: {len(cells)} trainings\nout: {name}\n")
     folders = [storage.join(out, "cells", f"{e.called} {e.seed}".replace(" ", "-")) for e in cells]
@@ -86,7 +92,7 @@ def main(config: Config) -> str:
     failed = [f"{cells[k].called}, seed {cells[k].seed}: {said}" for k, said in lost.items()]
     whole = {e.called for e in cells} - {cells[k].called for k in lost}
     found = [*(t for called in asked.learnt if called in whole for t in _tested(called, asked, folders)), *asked.others]
-    rows = cross_rows.rows(found, asked.target, (asked.target, *config.attributes), config.fewest)
+    rows = cross_rows.rows(found, asked.target, asked.attributes, config.fewest)
     if found:
         made = [
             storage.read_json(storage.join(f, cell.DONE))["made"]
@@ -128,7 +134,8 @@ def _asked(config: Config) -> Asked:
     seeds = SCALES[config.scale].seeds if config.seeds is None else config.seeds
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}.")
-    for place, (name, dataset) in zip(config.train, _named({p: data.load(p) for p in config.train}).items(), strict=True):
+    places = list(dict.fromkeys(config.train))
+    for place, (name, dataset) in zip(places, _named({p: data.load(p) for p in places}).items(), strict=True):
         made, task = crossed(dataset, tested, target), Task(data=place, target=target, bias="", test="natural")
         each = [
             resolved(task, config.training, made.dataset, "erm", {}, config.scale, seed, device)
@@ -138,7 +145,8 @@ def _asked(config: Config) -> Asked:
         learnt[called] = made
         cells += [dataclasses.replace(e, called=called) for e in each]
         cell.build(each[0], prepare(made.dataset, each[0].task, each[0].seed))  # refuses what cannot be had
-    return Asked(target, tested, learnt, cells, others)
+    values = tuple(sorted(set(next(iter(tested.values())).examples[target]) - {""}))
+    return Asked(target, tuple(dict.fromkeys((target, *config.attributes))), tested, learnt, values, cells, others)
 
 
 def _named(given: Mapping[str, DataSet]) -> dict[str, DataSet]:
@@ -178,7 +186,7 @@ def _answered(text: str, tested: Mapping[str, DataSet], target: str) -> list[Ans
 def _tested(called: str, asked: Asked, folders: list[str]) -> list[Answered]:
     """One trained classifier on each data set."""
     seeds = [cell.predictions(f) for e, f in zip(asked.cells, folders, strict=True) if e.called == called]
-    values = np.array(_values(asked), object)
+    values = np.array(prepare(asked.learnt[called].dataset, asked.cells[0].task, asked.cells[0].seed).targets, object)
     said_SN, found = np.stack([values[table["predicted"]] for table in seeds]), []
     for name, dataset in asked.tested.items():
         mine_N = seeds[0]["id"].str.startswith(f"{name}: ").to_numpy()
@@ -195,11 +203,6 @@ def _keep(found: Sequence[Answered], asked: Asked, out: str) -> None:
             table = one.examples[["id", asked.target]].rename(columns={"id": "file"}).assign(said=said_N)
             file = f"{one.classifier} {seed} on {one.data}.csv".replace("/", "-").replace(" ", "-")
             storage.write(storage.join(out, "answers", file), table.to_csv(index=False).encode())
-
-
-def _values(asked: Asked) -> tuple[str, ...]:
-    """Of the target, in the order in which classifiers know them."""
-    return tuple(sorted(set(next(iter(asked.tested.values())).examples[asked.target]) - {""}))
 
 
 def _shown(config: Config, asked: Asked, found: list[Answered]) -> Shown:
@@ -221,10 +224,10 @@ def _shown(config: Config, asked: Asked, found: list[Answered]) -> Shown:
     ]
     return Shown(
         target=asked.target,
-        values=_values(asked),
+        values=asked.values,
         classifiers=list(dict.fromkeys(t.classifier for t in found)),
         datasets=[*asked.tested],
-        attributes=(asked.target, *config.attributes),
+        attributes=asked.attributes,
         fewest=config.fewest,
         said=said,
         left_out=left_out,

@@ -1,5 +1,6 @@
 """How often is a value shown over the years? From a classifier's answers about faces in frames with a programme and a date."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from biasray.report import time_page, time_rows
 from biasray.report.results import Row
 from biasray.report.time_rows import CORRECTED, SAID
 from pipelines.cli import about, run
-from pipelines.place import refuse_relative
+from pipelines.place import claim, refuse_relative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +34,8 @@ class Config:
     """The value whose share is followed."""
     fewest: int = 30
     """Faces that a year of a programme must have."""
-    out: str = "runs/over-time"
-    """Folder or URI of the results."""
+    out: str | None = None
+    """Folder or URI of the results. Default: runs/over-time-HASH."""
 
 
 def main(config: Config) -> list[Row]:
@@ -54,13 +55,17 @@ def main(config: Config) -> list[Row]:
     rows = time_rows.rows(frames, confusion_TP, values, config.of, config.fewest)
     if not rows:
         raise ValueError(f"No programme has a year with {config.fewest} faces in {config.frames}; give a smaller --fewest.")
+    asked = [storage.checksum(storage.read(file)) for file in (config.frames, config.measured)]
+    fingerprint = storage.fingerprint([*asked, config.target, config.of, config.fewest])
+    out = config.out or f"runs/over-time-{fingerprint}"
+    claim(out, [{**dataclasses.asdict(config), "out": "", "hash": fingerprint}])
     told, kept = about(), sum(r["n"] for r in rows if r["metric"] == SAID)
     left_out = [f"{len(frames) - kept:,} faces are of years with fewer than {config.fewest}."] if kept < len(frames) else []
-    storage.write_json(storage.join(config.out, "results.json"), {"about": told, "rows": rows})
+    storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
     page = time_page.render(rows, config.of, config.target, _errs(confusion_TP, values), left_out, told)
-    storage.write(storage.join(config.out, "report.html"), page.encode())
+    storage.write(storage.join(out, "report.html"), page.encode())
     print(_text(rows))
-    print(f"\n{config.out}/report.html and results.json hold the rest.")
+    print(f"\n{out}/report.html and results.json hold the rest.")
     return rows
 
 

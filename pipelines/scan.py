@@ -63,7 +63,7 @@ def main(config: Config) -> list[dict[str, Any]]:
     if not others:
         raise ValueError(f"{dataset.name} has no attribute beside '{target}' that varies; there is nothing to compare it with.")
     counted = count_pairs(train, target, others)
-    rows = [scanned(name, counted[name].loc[list(targets)], config.seed) for name in others]
+    rows = [scanned(name, counted[name].reindex(list(targets), fill_value=0), config.seed) for name in others]
     rows.sort(key=lambda row: -1 if np.isnan(row["cramers_v"]) else row["cramers_v"], reverse=True)
     if config.out is not None:
         storage.write_json(config.out, {"about": about(), "data": dataset.name, "target": target, "rows": rows})

@@ -15,7 +15,7 @@ from biasray.loop import SCORES, Place, Plan, Tick, train
 from biasray.recipe import Recipe
 from biasray.resident import Resident
 from tests import training
-from tests.training import Case, Stop, distance, equal, labels, run, tables, whole
+from tests.training import ADAPTING, Case, Stop, distance, equal, labels, run, tables, whole
 
 SGD = Recipe(optimiser="sgd", lr=0.5, momentum=0.0, batch=16)
 Stages = Callable[["Probe"], tuple[Stage, ...]]
@@ -294,6 +294,13 @@ def test_bf16_trains_nearly_what_float32_does(subject: str) -> None:
     assert distance(low, full) > 0
     for a, b in zip(low.history, full.history, strict=True):
         assert a["losses"] == pytest.approx(b["losses"], rel=0.05)
+
+
+@pytest.mark.parametrize("subject", ADAPTING)
+def test_adaptations_train_in_bf16(subject: str) -> None:
+    losses = [loss for epoch in whole(Case(subject, precision="bf16")).history for loss in epoch["losses"].values()]
+    assert losses
+    assert np.isfinite(losses).all()
 
 
 def test_networks_named_are_those_trained_and_of_a_wrapped_method_its_own() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from biasray.metrics.shift import em
 
 Balance = Literal["none", "equal", "estimated"]
+RARE = 0.01
 
 
 def shares(balance: Balance, p_PK: Tensor, prior_K: Tensor) -> Tensor | None:
@@ -29,11 +30,13 @@ def shares(balance: Balance, p_PK: Tensor, prior_K: Tensor) -> Tensor | None:
 
 
 def kept(count_K: Tensor, share_K: Tensor | None) -> Tensor:
-    """(K,) how many of each class's pseudo-labels are kept: as many as can be had with these shares."""
+    """(K,) how many of each class's pseudo-labels are kept: as many as can be had with these shares. A class that is to have
+    less than RARE may be absent."""
     if share_K is None:
         return count_K.to(torch.float64)
     wanted_K = share_K.double().clamp_min(1e-6)
-    return wanted_K * (count_K / wanted_K).min()
+    most_K = torch.where((count_K > 0) | (share_K > RARE), count_K / wanted_K, torch.inf)
+    return wanted_K * most_K.min()
 
 
 def chosen(label_P: Tensor, share_K: Tensor | None, classes: int, generator: torch.Generator) -> Tensor:
@@ -45,7 +48,7 @@ def chosen(label_P: Tensor, share_K: Tensor | None, classes: int, generator: tor
     count_K = torch.bincount(label_P[label_P >= 0], minlength=classes)
     if not count_K.sum():
         raise ValueError("No unlabelled image is told with so much certainty as --threshold asks for; lower it.")
-    if share_K is not None and bool(((count_K == 0) & (share_K.cpu() > 0.01)).any()):
+    if share_K is not None and bool(((count_K == 0) & (share_K.cpu() > RARE)).any()):
         missing = [k for k in range(classes) if not count_K[k]]
         raise ValueError(
             f"No unlabelled image is told as class {missing[0]}, so pseudo-labels cannot be balanced; give --balance none."

@@ -2,7 +2,7 @@
 
     beta_k = n_k / max(max_k n_k, unused),   tau_k = max(tau beta_k / (2 - beta_k), floor)
 
-n_k pool images were told as k with p >= tau when they were last seen, `unused` were never told so surely.
+n_k pool images were told as k when they were last told with p >= tau, `unused` were never told so surely.
 Own settings: FixMatch's. Departures: its own, and the floor: with two classes a threshold below 1/2 lets everything pass, which
 is so from beta 0.69 downwards.
 Axes: B example, P row of the pool, K class.

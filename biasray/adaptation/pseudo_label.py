@@ -52,6 +52,7 @@ class PseudoLabel(Method):
         self.register_buffer("prior_K", prior_K, persistent=False)
         self.register_buffer("p_PK", torch.zeros(labels.rows["unlabelled"], labels.classes))
         self.register_buffer("share_K", torch.zeros(labels.classes))  # of the classes, by the start model
+        self.register_buffer("kept_P", torch.zeros(labels.rows["unlabelled"], dtype=torch.bool))  # learnt from in this round
 
     def stages(self) -> tuple[Stage, ...]:
         pool, found = {"pool": Stream("unlabelled", rows=self.rows)}, []
@@ -78,15 +79,20 @@ class PseudoLabel(Method):
         p_PK, share_K = self.get_buffer("p_PK"), self.get_buffer("share_K")
         for batch in scan("unlabelled"):
             self.world.put(p_PK, batch.index, full(self.network(batch.image)).softmax(1))
+        self.get_buffer("kept_P").zero_()
         if not share_K.any():
             found_K = shares(self.config.balance, p_PK, self.get_buffer("prior_K"))
             share_K.copy_(torch.ones_like(share_K) if found_K is None else found_K)
 
     def rows(self, generator: Generator) -> Tensor:
-        p_P, label_P = self.get_buffer("p_PK").max(1)
-        label_P = torch.where(p_P > self.config.threshold, label_P, -1)
-        share_K = None if self.config.balance == "none" else self.get_buffer("share_K")
-        return chosen(label_P, share_K, self.classes, generator)
+        kept_P = self.get_buffer("kept_P")
+        if not kept_P.any():
+            p_P, label_P = self.get_buffer("p_PK").max(1)
+            label_P = torch.where(p_P > self.config.threshold, label_P, -1)
+            share_K = None if self.config.balance == "none" else self.get_buffer("share_K")
+            kept_P[chosen(label_P, share_K, self.classes, generator).to(kept_P.device)] = True
+        row_R = kept_P.nonzero()[:, 0].cpu()
+        return row_R[torch.randperm(len(row_R), generator=generator)]
 
     def step(self, draw: Draw) -> Iterator[Objective]:
         batch = draw()

@@ -21,6 +21,17 @@ FLIP, CHOICE, STRENGTH, CUT = 1, 2, 3, 4  # purposes of random numbers
 
 def weak(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
     """A horizontal flip of every second image, and a shift by up to an eighth, edges repeated."""
+    with torch.autocast(image_BCHW.device.type, enabled=False):  # places of pixels need more than 8 bits
+        return _weak(image_BCHW, key_B)
+
+
+def strong(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
+    """A weak view, changed three times and cut; pixels stay in [0, 1]."""
+    with torch.autocast(image_BCHW.device.type, enabled=False):
+        return _strong(image_BCHW, key_B)
+
+
+def _weak(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
     u_B3 = uniform(key_B, 3, FLIP).to(image_BCHW.device)
     flip_B = torch.where(u_B3[:, 0] < 0.5, -1.0, 1.0)
     none_B = torch.zeros_like(flip_B)
@@ -29,9 +40,8 @@ def weak(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
     return _moved(image_BCHW, theta_B23)
 
 
-def strong(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
-    """A weak view, changed three times and cut; pixels stay in [0, 1]."""
-    out_BCHW = weak(image_BCHW, key_B)
+def _strong(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
+    out_BCHW = _weak(image_BCHW, key_B)
     choice_BR = (uniform(key_B, CHANGES, CHOICE) * len(_OPS)).long().to(out_BCHW.device)
     strength_BR = uniform(key_B, CHANGES, STRENGTH).to(out_BCHW)
     for r in range(CHANGES):

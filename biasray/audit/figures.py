@@ -52,13 +52,14 @@ def check(figures: Sequence[Figure], target: Target, examples: pd.DataFrame, cal
     """Raises ValueError where there is no target, or a group is missing or too small to say anything of it."""
     if target not in examples:
         raise ValueError(f"{called} has no attribute '{target}', by which models are judged; give another data set.")
+    refuse_unlabelled(examples, (target,), called)
     if target == "gender" and set(examples["gender"]) != set(GENDERS):
         there = ", ".join(map(str, sorted(examples["gender"].unique())[:10]))
         raise ValueError(f"{called} has the genders {there}; they must be {' and '.join(GENDERS)}, as models know them.")
     for attribute, *groups in figures:
         if attribute not in examples:
             raise ValueError(f"{called} has no attribute '{attribute}'; leave out its figures.")
-        refuse_unlabelled(examples, (target, attribute), called)
+        refuse_unlabelled(examples, (attribute,), called)
         for group in groups:
             n = len(examples) if group == ALL else int((examples[attribute] == group).sum())
             if n < FEWEST:

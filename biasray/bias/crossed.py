@@ -33,6 +33,9 @@ def crossed(learnt: DataSet, tested: Mapping[str, DataSet], target: str) -> Cros
         test = dataset.examples[(dataset.examples["split"] == "test") & has_label(dataset.examples[target])]
         twin_N = test["hash"].isin(own["hash"])
         twins[name] = int(twin_N.sum())
+        if twin_N.all():
+            why = f"all of its {len(test):,} labelled ones are learnt from" if len(test) else f"none has a label of {target}"
+            raise ValueError(f"{name} has no image to test on: of its test split {why}; give another data set.")
         tables.append(test[~twin_N].assign(**{SET: name, "id": f"{name}: " + test["id"]}))
     rows = [table.index.to_numpy() for table in tables]
     examples = pd.concat(tables, ignore_index=True)[["id", "split", "hash", target, SET]]

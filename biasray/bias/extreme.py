@@ -50,9 +50,9 @@ def divided(dataset: DataSet, target: str, attribute: str, sets: Sets) -> DataSe
     if taken := [name for name in ("set", column) if name in examples]:
         raise ValueError(f"The data set has an attribute '{taken[0]}', a name that is needed here; rename it and import again.")
     value_N = label.attribute(examples, attribute, "attribute to unlearn", dataset.attributes)
-    value_N = value_N.reindex(examples.index, fill_value="")
     if pd.api.types.is_numeric_dtype(value_N):
         raise ValueError(f"Attribute '{attribute}' is a number: choose one with named values to unlearn.")
+    value_N = value_N.reindex(examples.index, fill_value="")
     bin_N = _bins(label.attribute(examples, target, "target", dataset.attributes), sets.bins)
     bin_N = bin_N.reindex(examples.index, fill_value="")
     extreme_N, complement_N, named = _sides(examples[target], value_N, sets.extreme, attribute)

@@ -26,7 +26,7 @@ class Question:
     target: str | None = None
     """Attribute to predict. Default: the data set's own."""
     bias: str | None = None
-    """Attribute that must not matter; 'colour' colours grey digits. Default: the data set's own. '': none."""
+    """Attribute that must not matter; 'colour' colours grey digits. Default: the data set's own."""
     align: tuple[str, ...] = ()
     """Which bias values go with which target, such as Male=White (the rest goes with the other target) or Old=40.. ."""
     unlearn: tuple[str, ...] = ()

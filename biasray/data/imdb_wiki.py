@@ -1,6 +1,7 @@
 """IMDB-WIKI (Rothe, Timofte, Van Gool 2018): faces of actors, or of Wikipedia, with gender and age computed from dates."""
 
 import io
+import zlib
 from collections.abc import Iterator
 from datetime import date
 from typing import Any, NamedTuple, final
@@ -83,7 +84,7 @@ def _persons(source: str) -> Iterator[_Person]:
         table: Any = loadmat(io.BytesIO(storage.read(file)), squeeze_me=True)[there[0]]
         columns = [table[name].item() for name in ("full_path", "name", "dob", "photo_taken", "gender")]
         columns += [table[name].item() for name in ("face_score", "second_face_score")]
-    except (KeyError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, OSError, NotImplementedError, MatReadError, zlib.error) as error:
         said = " ".join(str(error).split())
         raise ValueError(f"{file} is not the file that IMDB-WIKI was published with ({said}); download it again.") from error
     for path, name, born, taken, gender, score, second in zip(*map(np.atleast_1d, columns), strict=True):

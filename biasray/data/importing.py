@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from biasray import storage
 from biasray.data.adapter import Adapter, Given, Index, Remark
-from biasray.data.dataset import OWN_COLUMNS, SPLITS, Split
+from biasray.data.dataset import OWN_COLUMNS, SPLITS, Split, has_label
 from biasray.data.decode import Changed, decode
 from biasray.data.labelling import read_csv
 
@@ -143,13 +143,14 @@ def finished(out: str) -> dict[int, Shard]:
 def duplicates(examples: pd.DataFrame) -> list[Remark]:
     """Which rows to set aside so that no image is left twice.
 
-    Of equal images with equal labels the first stays; with conflicting labels none does, since nothing
+    Of equal images the first of those with the most labels stays; with conflicting labels none does, since nothing
     says which is right.
     """
     remarks: list[Remark] = []
     attributes = [name for name in examples.columns if name not in OWN_COLUMNS]
     for _, same in examples[examples.duplicated("hash", keep=False)].groupby("hash", sort=True):
-        conflicting = [name for name in attributes if len(same[name].unique()) > 1]
+        labels = {name: same[name][has_label(same[name])] for name in attributes}
+        conflicting = [name for name, known in labels.items() if len(known.unique()) > 1]
         files = list(same["id"])
         if conflicting:
             others = [
@@ -157,7 +158,9 @@ def duplicates(examples: pd.DataFrame) -> list[Remark]:
             ]
             remarks += [Remark(f, reason) for f, reason in zip(files, others, strict=True)]
         else:
-            remarks += [Remark(f, f"same image and labels as {files[0]}") for f in files[1:]]
+            number = sum((has_label(same[name]).astype(int) for name in attributes), np.zeros(len(same), int))
+            kept = files[int(number.argmax())]
+            remarks += [Remark(f, f"same image and labels as {kept}") for f in files if f != kept]
     return sorted(remarks)
 
 

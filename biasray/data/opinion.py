@@ -78,7 +78,7 @@ def _differ(label: pd.Series, said: pd.Series, tolerance: float, opinion: str) -
     try:
         mine = years(label[told])
     except ValueError:
-        if not set(label) & set(said):
+        if not set(label[told]) & set(said[told]):
             raise ValueError(
                 f"{opinion} and the data set share no value of '{label.name}' ({said[told].iloc[0]}, {label[told].iloc[0]}): "
                 "write them the same way."

@@ -96,14 +96,14 @@ def _roles(adapter: Adapter, rows: pd.DataFrame, target: str | None, bias: str |
     if not attributes and target is None and bias is None:
         return {"target": "", "bias": ""}
     roles = {}
-    other = "" if len(attributes) == 1 else adapter.bias  # what has but a target has no bias
+    other = "" if adapter.bias is None and len(attributes) == 1 else adapter.bias  # pictures with but a target have no bias
     for role, given, usual in (("target", target, adapter.target), ("bias", bias, other)):
         if given is None and usual is None:
             raise ValueError(f"Pictures of one's own need a --{role}: give one of {', '.join(attributes)}.")
-        if given is not None and given not in (*attributes, usual):
+        if given is not None and given not in (*attributes, usual) and (role, given) != ("bias", ""):
             there = ", ".join(attributes) or "none"
             raise ValueError(f"There is no attribute '{given}' for --{role}; there are: {there}.")
-        roles[role] = str(given or usual)
+        roles[role] = str(usual if given is None else given)
     if roles["target"] == roles["bias"]:
         raise ValueError(f"Target and bias are both '{roles['target']}'; choose two attributes by --target and --bias.")
     return roles

@@ -78,15 +78,13 @@ def paired_p(difference_S: Floats) -> float:
 
 
 def worse_p(right_N: Floats, inside_N: NDArray[np.bool_]) -> float:
-    """p of a one-sided test that those inside are not classified worse than the others: the score test of two shares. NaN
-    where all are right, or all wrong. `right_N` is 0 or 1, or the share of seeds that are right about an example, of which the
-    test takes the variance to be that of single answers, which is more.
-    """
-    share, n = right_N.mean(), inside_N.sum()
-    if not 0 < share < 1 or not 0 < n < len(right_N):
+    """p of a one-sided test that those inside are not classified worse than the others: Fisher's exact test, since groups are
+    small and most answers right. NaN where all are right, or all wrong. `right_N` is 0 or 1, or the share of seeds that are
+    right about an example; sums of shares are rounded."""
+    right, inside = round(right_N.sum()), int(inside_N.sum())
+    if not 0 < right < len(right_N) or not 0 < inside < len(right_N):
         return float("nan")
-    error = np.sqrt(share * (1 - share) * (1 / n + 1 / (len(right_N) - n)))
-    return float(stats.norm.cdf((right_N[inside_N].mean() - right_N[~inside_N].mean()) / error))
+    return float(stats.hypergeom.cdf(round(right_N[inside_N].sum()), len(right_N), right, inside))
 
 
 def holm(p_M: Sequence[float]) -> list[float]:

@@ -48,13 +48,17 @@ def black_box(confusion_TP: Floats | NDArray[np.int64], said_P: Floats | NDArray
     return np.asarray(share_T / share_T.sum())
 
 
-def resampled(confusion_TP: NDArray[np.int64], said_RP: NDArray[np.int64], rng: np.random.Generator) -> Floats:
-    """(R, T) the same of resampled answers to unlabelled images, and of other labelled images drawn with replacement; NaN where
-    those leave nothing to correct by."""
-    share_T = confusion_TP / confusion_TP.sum(1, keepdims=True)
-    out_RT = np.full((len(said_RP), len(confusion_TP)), np.nan)
-    for r, said_P in enumerate(said_RP):
-        drawn_TP = np.stack([rng.multinomial(n, rate_P) for n, rate_P in zip(confusion_TP.sum(1), share_T, strict=True)])
+def redrawn(confusion_TP: NDArray[np.int64], rng: np.random.Generator, resamples: int) -> NDArray[np.int64]:
+    """(R, T, P) counts of other labelled images, drawn with replacement."""
+    n_T = confusion_TP.sum(1)
+    each = [rng.multinomial(n, row_P / n, resamples) for n, row_P in zip(n_T, confusion_TP, strict=True)]
+    return np.stack(each, 1)
+
+
+def resampled(confusion_RTP: NDArray[np.int64], said_RP: NDArray[np.int64]) -> Floats:
+    """(R, T) shares of each resample; NaN where its labelled images leave nothing to correct by."""
+    out_RT = np.full((len(said_RP), confusion_RTP.shape[1]), np.nan)
+    for r, (confusion_TP, said_P) in enumerate(zip(confusion_RTP, said_RP, strict=True)):
         with suppress(ValueError):
-            out_RT[r] = black_box(drawn_TP, said_P)
+            out_RT[r] = black_box(confusion_TP, said_P)
     return out_RT

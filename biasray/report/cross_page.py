@@ -37,7 +37,7 @@ def render(rows: Sequence[Row], shown: Shown, lost: Sequence[str], about: Mappin
         target=shown.target,
         values=shown.values,
         matrix=Markup(cross_plots.matrix(rows, shown.classifiers, shown.datasets, worst)),
-        lines=[_line(rows, m, d, shown.values) for m, d in pairs],
+        lines=[_line(rows, m, d, shown.target, shown.values) for m, d in pairs],
         forests=[Markup(cross_plots.forest(rows, m, d, _of(worst, m, d))) for m, d in pairs],
         failed=[_cells(rows, row) for row in worst],
         attributes=shown.attributes,
@@ -99,8 +99,10 @@ def _of(worst: Sequence[Row], classifier: str, data: str) -> list[Row]:
     return [r for r in worst if (r["method"], r["data"]) == (classifier, data)]
 
 
-def _line(rows: Sequence[Row], classifier: str, data: str, values: Sequence[str]) -> dict[str, Any]:
-    cells = [_cell(rows, classifier, data, group, ACCURACY) for group in (ALL, *values)]
+def _line(rows: Sequence[Row], classifier: str, data: str, target: str, values: Sequence[str]) -> dict[str, Any]:
+    own = {r["values"][0]: r["group"] for r in rows if r["setting"] == target and r["metric"] == ACCURACY}
+    groups = [own.get(value) or own.get(f"{target} {value}", "") for value in values]
+    cells = [_cell(rows, classifier, data, group, ACCURACY) for group in (ALL, *groups)]
     return {"classifier": classifier, "data": data, "cells": [*cells, _cell(rows, classifier, data, ALL, RATIO)]}
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from biasray.bias.subgroups import Subgroup, subgroups
-from biasray.metrics.interval import Interval, over_seeds, percentile, proportion, worse_p
+from biasray.metrics.interval import Interval, over_examples, over_seeds, proportion, worse_p
 from biasray.random import rng
 from biasray.report.results import Row, bounds, corrected
 
@@ -43,7 +43,11 @@ def rows(found: Sequence[Answered], target: str, attributes: Sequence[str], fewe
         named = [name for name in attributes if name in one.examples]
         for group in subgroups(one.examples, named, fewest):
             if len(group.row_G) < n:
-                out += _of_group({**base, "group": group.name, "setting": " x ".join(group.attributes)}, group, right_SN)
+                out += _of_group(
+                    {**base, "group": group.name, "setting": " x ".join(group.attributes), "values": list(group.values)},
+                    group,
+                    right_SN,
+                )
         out += _ratio({**base, "group": ALL, "setting": target}, right_SN, one.examples[target])
     return corrected(out, "metric")
 
@@ -68,7 +72,7 @@ def hidden(found: Sequence[Row]) -> list[Row]:
 
 
 def _parts(row: Row) -> set[str]:
-    return set(row["group"].split(", "))
+    return set(row["values"])
 
 
 def _share(found: Sequence[Row], row: Row) -> float:
@@ -105,18 +109,21 @@ def _of_group(base: Row, group: Subgroup, right_SN: NDArray[np.bool_]) -> list[R
 
 
 def _ratio(base: Row, right_SN: NDArray[np.bool_], target_N: pd.Series) -> list[Row]:
-    """The lowest accuracy of a target over the highest: the slides' 'selection rate', 1 where all are served alike."""
+    """The lowest accuracy of a target over the highest: the slides' 'selection rate', 1 where all are served alike.
+
+    No ratio of a sample is above 1, so resamples lie below the sample's as that does below the true one: the basic interval.
+    """
     code_N = pd.factorize(target_N, sort=True)[0]
     if code_N.max() < 1:
         return []
-    of_T = [np.flatnonzero(code_N == t) for t in range(code_N.max() + 1)]
-    value_S = _over(np.stack([right_SN[:, row_G].mean(1) for row_G in of_T], -1))
-    drawn, sampled = rng("ratio"), []
-    for row_G in of_T:
-        times_RG = drawn.multinomial(len(row_G), np.full(len(row_G), 1 / len(row_G)), RESAMPLES)
-        sampled.append(times_RG @ right_SN[:, row_G].T / len(row_G))
+    exact, sampled, drawn = [], [], rng("ratio")
+    for t in range(code_N.max() + 1):
+        pattern_KS, n_K = np.unique(right_SN[:, code_N == t].T, axis=0, return_counts=True)
+        exact.append(n_K @ pattern_KS / n_K.sum())
+        sampled.append(drawn.multinomial(n_K.sum(), n_K / n_K.sum(), RESAMPLES) @ pattern_KS / n_K.sum())
+    value_S, value_RS = _over(np.stack(exact, -1)), _over(np.stack(sampled, -1))
     row = {**base, "metric": RATIO, "value": float(value_S.mean()), "n": len(code_N)}
-    intervals = (("images", percentile(_over(np.stack(sampled, -1)).mean(1))), ("seeds", over_seeds(value_S)))
+    intervals = (("images", over_examples(float(value_S.mean()), value_RS.mean(1))), ("seeds", over_seeds(value_S)))
     return [{**row, "interval": kind, **bounds(interval, True)} for kind, interval in intervals]
 
 

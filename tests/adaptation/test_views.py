@@ -69,3 +69,11 @@ def test_equalised_pixels_are_spread_evenly() -> None:
         assert torch.quantile(channel, torch.tensor([0.25, 0.5, 0.75])).tolist() == pytest.approx([0.25, 0.5, 0.75], abs=0.04)
     order = dark[0, 0].flatten().argsort()
     assert (even[0, 0].flatten()[order].diff() >= -1e-6).all()
+
+
+@pytest.mark.parametrize("view", [weak, strong])
+def test_views_are_as_exact_where_networks_compute_in_bf16(view: object) -> None:
+    assert callable(view)
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = view(IMAGE_BCHW, KEY_B)
+    torch.testing.assert_close(seen, view(IMAGE_BCHW, KEY_B), rtol=0, atol=0)

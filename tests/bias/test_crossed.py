@@ -53,6 +53,10 @@ def test_images_stay_with_their_examples() -> None:
     ("other", "says"),
     [
         (replace(B, shape=(3, 16, 16)), "Images of faces are (3, 8, 8), those of faces (3, 16, 16); import alike."),
+        (
+            replace(B, examples=B.examples.assign(gender=B.examples["gender"].where(B.examples["split"] != "test", ""))),
+            "b has no image to test on: of its test split none has a label of gender",
+        ),
         (replace(B, examples=B.examples.drop(columns="gender")), "faces has no attribute 'gender'; it has: race, age."),
         (
             replace(B, examples=B.examples.assign(gender=B.examples["gender"].str.lower())),

@@ -173,3 +173,5 @@ def test_images_without_age_or_gender_are_in_no_set() -> None:
     assert set(got["gender"]) == {"Female", "Male"}
     assert got["age"].notna().all()
     assert (got["age bin"] != "").all()
+    with pytest.raises(ValueError, match="Attribute 'age' is a number: choose one with named values to unlearn"):
+        divided(replace(dataset, examples=examples), "gender", "age", Sets())

@@ -36,4 +36,10 @@ def test_ages_are_grouped_by_bands_and_other_numbers_by_quarters() -> None:
     assert bands(pd.Series(["30-39", "more than 70", "", "0-2"])).tolist() == ["30-39", "more than 70", "", "0-2"]
     assert "30-39" in {g.name for g in subgroups(FACES, ("age",), 2)}
     heights = pd.DataFrame({"height": np.arange(100)})
-    assert [len(g.row_G) for g in subgroups(heights, ("height",), 1)] == [25, 25, 25, 25]
+    quarters = subgroups(heights, ("height",), 1)
+    assert [len(g.row_G) for g in quarters] == [25, 25, 25, 25]
+    assert quarters[0].name == "height -0.001 to 24.75"
+
+
+def test_an_attribute_that_is_named_twice_counts_once() -> None:
+    assert len(subgroups(FACES, ("gender", "gender"), 1)) == 2

@@ -136,6 +136,10 @@ def test_files_that_are_not_imdb_wiki_are_refused(tmp_path: Path) -> None:
     ) as e:
         ImdbWiki().index(str(tmp_path))
     assert "\n" not in str(e.value)
+    whole = Path(write(tmp_path, *[{}] * 50)) / "imdb.mat"
+    whole.write_bytes(whole.read_bytes()[:600])
+    with pytest.raises(ValueError, match="is not the file that IMDB-WIKI"):
+        ImdbWiki().index(str(tmp_path))
     savemat(tmp_path / "imdb.mat", {"other": np.zeros(3)})
     with pytest.raises(ValueError, match="is not the file that IMDB-WIKI"):
         ImdbWiki().index(str(tmp_path))

@@ -112,3 +112,5 @@ def test_what_has_no_label_is_not_contradicted(tmp_path: Path) -> None:
     rows = ROWS.assign(age=[30, np.nan, 52, 63, 20], gender=["Male", "", "Male", "Female", "Male"])
     found = check(tmp_path, "file,age,gender\na.jpg,50,Male\nb.jpg,47,Female\nc.jpg,52,Female\n", rows=rows)
     assert [remark.file for remark in found.reasons] == ["a.jpg", "c.jpg"]
+    with pytest.raises(ValueError, match="share no value of 'gender'"):
+        check(tmp_path, "file,gender\na.jpg,m\nb.jpg,\n", rows=rows)

@@ -11,6 +11,8 @@ import pytest
 
 from biasray import data, storage
 from biasray.bias.task import Task, prepare, resolve
+from biasray.data import importing
+from biasray.data.adapter import Remark
 from biasray.engine import ingest
 from biasray.engine.ingest import import_data
 from tests.faces import write_faces
@@ -281,3 +283,20 @@ def test_what_has_one_attribute_has_no_bias(tmp_path: Path, local_ray: None) -> 
     assert (manifest["target"], manifest["bias"]) == ("gender", "")
     with pytest.raises(ValueError, match="has no bias attribute of its own: give a --bias; its attributes are: gender"):
         resolve(Task(), data.load(str(tmp_path / "out")))
+
+
+def test_digits_that_are_coloured_later_keep_their_bias_and_a_folder_may_have_none() -> None:
+    digits = pd.DataFrame({"id": ["a"], "digit": ["3"]})
+    assert ingest._roles(data.adapters()["mnist"](), digits, None, None) == {"target": "digit", "bias": "colour"}
+    two = pd.DataFrame({"id": ["a"], "gender": ["f"], "mood": ["glad"]})
+    folder = data.adapters()["folder"]("my.csv")
+    assert ingest._roles(folder, two, "gender", "") == {"target": "gender", "bias": ""}
+    with pytest.raises(ValueError, match="need a --bias"):
+        ingest._roles(folder, two, "gender", None)
+
+
+def test_of_equal_images_the_one_with_more_labels_stays() -> None:
+    twice = pd.DataFrame({"id": ["a", "b", "c"], "hash": ["x", "x", "y"], "gender": ["", "f", "m"], "age": [np.nan, 30, 4]})
+    assert importing.duplicates(twice) == [Remark("a", "same image and labels as b")]
+    other = twice.assign(gender=["m", "f", "m"])
+    assert [remark.file for remark in importing.duplicates(other)] == ["a", "b"]

@@ -6,7 +6,7 @@ from biasray.metrics import found
 from biasray.metrics.counts import Counts
 from biasray.metrics.disparity import average_minus_worst
 from biasray.metrics.groups import accuracy, group_average, worst_group
-from biasray.metrics.interval import Interval, holm, over_examples, over_seeds, paired_p, resample
+from biasray.metrics.interval import Interval, holm, over_examples, over_seeds, paired_p, resample, worse_p
 
 
 def three_models(n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -162,3 +162,17 @@ def test_p_values_are_corrected_step_by_step_for_how_many_they_are() -> None:
     found = holm([float("nan"), 0.02])
     assert np.isnan(found[0])
     assert found[1] == pytest.approx(0.02)
+
+
+def test_a_small_group_is_not_called_worse_for_what_chance_does() -> None:
+    right_N = np.ones(3000)
+    right_N[:60] = 0
+    inside_N = np.zeros(3000, bool)
+    inside_N[57:87] = True  # three of thirty are wrong, where one in fifty is
+    few = sum(stats.hypergeom.pmf(k, 3000, 60, 30) for k in range(3))
+    assert worse_p(right_N, inside_N) == pytest.approx(1 - few)
+    drawn = np.random.default_rng(0)
+    low = sum(worse_p(drawn.random(3000) < 0.98, np.arange(3000) < 30) < 0.01 for _ in range(1000))
+    assert low <= 20
+    assert worse_p(np.r_[np.zeros(30), np.ones(30)], np.arange(60) < 30) < 1e-9  # nothing right, all right
+    assert np.isnan(worse_p(np.ones(60), np.arange(60) < 30))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from biasray.metrics.shift import black_box, em, resampled
+from biasray.metrics.shift import black_box, em, redrawn, resampled
 
 
 def test_what_a_classifier_says_is_corrected_for_how_it_errs() -> None:
@@ -49,6 +49,6 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         confusion = np.stack([drawn.multinomial(150, row) for row in rate])
         said = drawn.multinomial(400, np.array([0.3, 0.7]) @ rate)
         again_RP = drawn.multinomial(400, said / 400, 200)
-        low, high = np.percentile(resampled(confusion, again_RP, drawn)[:, 0], [2.5, 97.5])
+        low, high = np.percentile(resampled(redrawn(confusion, drawn, 200), again_RP)[:, 0], [2.5, 97.5])
         held += low <= 0.3 <= high
     assert 0.9 <= held / 200 <= 0.99

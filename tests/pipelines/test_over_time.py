@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from biasray import storage
+from biasray.report.time_rows import rows
 from pipelines.cli import parse
 from pipelines.over_time import Config, main
 from tests.pipelines.files import csv
@@ -38,8 +39,8 @@ def files(tmp_path: Path) -> tuple[str, str]:
 def test_shares_are_corrected_for_how_the_classifier_errs(
     files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = main(parse(Config, ["--frames", files[0], "--measured", files[1], "--out", str(tmp_path / "out")]))
-    at = {(r["programme"], r["year"], r["metric"]): r for r in rows}
+    told = main(parse(Config, ["--frames", files[0], "--measured", files[1], "--out", str(tmp_path / "out")]))
+    at = {(r["programme"], r["year"], r["metric"]): r for r in told}
     for (programme, year), women in WOMEN.items():
         raw, corrected = at[programme, year, "share as said"], at[programme, year, "share, corrected"]
         assert corrected["low"] < women < corrected["high"]
@@ -51,7 +52,7 @@ def test_shares_are_corrected_for_how_the_classifier_errs(
     assert "News" in capsys.readouterr().out
     html = (tmp_path / "out/report.html").read_text()
     assert "gender: the share of Female over the years" in html
-    assert storage.read_json(str(tmp_path / "out/results.json"))["rows"] == rows
+    assert storage.read_json(str(tmp_path / "out/results.json"))["rows"] == told
 
 
 def test_faces_of_one_day_are_not_many_and_of_few_nothing_is_said(files: tuple[str, str], tmp_path: Path) -> None:
@@ -60,11 +61,11 @@ def test_faces_of_one_day_are_not_many_and_of_few_nothing_is_said(files: tuple[s
     few = pd.DataFrame({"programme": "Film", "date": "2011-05-05", "gender": ["Female"] * 12})
     day = pd.DataFrame({"programme": "Gala", "date": "2011-05-05", "gender": ["Female", "Male"] * 20})
     given = csv(tmp_path / "alike.csv", pd.concat([alike, few, day]))
-    rows = main(parse(Config, ["--frames", given, "--measured", files[1], "--out", str(tmp_path / "out")]))
-    (news,) = [r for r in rows if (r["programme"], r["year"], r["metric"]) == ("News", 2010, "share as said")]
+    told = main(parse(Config, ["--frames", given, "--measured", files[1], "--out", str(tmp_path / "out")]))
+    (news,) = [r for r in told if (r["programme"], r["year"], r["metric"]) == ("News", 2010, "share as said")]
     assert news["high"] - news["low"] == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 60), rel=0.15)  # 60 days, not 1,200 faces
-    assert all(r["low"] is None for r in rows if r["programme"] == "Gala")
-    assert "Film" not in {r["programme"] for r in rows}
+    assert all(r["low"] is None for r in told if r["programme"] == "Gala")
+    assert "Film" not in {r["programme"] for r in told}
     assert "12 faces are of years with fewer than 30." in (tmp_path / "out/report.html").read_text()
 
 
@@ -89,3 +90,31 @@ def test_bad_input_is_one_sentence(files: tuple[str, str], tmp_path: Path, chang
         main(parse(Config, ["--frames", given["frames"], "--measured", given["measured"], "--out", str(tmp_path / "out")]))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("days", [8, 12, 40])
+def test_intervals_over_days_hold_the_truth_as_often_as_they_say(days: int) -> None:
+    drawn, held, exact = np.random.default_rng(0), 0, np.array([[10**6, 0], [0, 10**6]])
+    for _ in range(150):
+        share_D = drawn.beta(4, 6, days)  # of women, on each day
+        frames = pd.DataFrame(
+            {
+                "programme": "News",
+                "year": 2010,
+                "day": np.repeat(np.arange(days), 20),
+                "said": np.where(drawn.random(20 * days) < np.repeat(share_D, 20), "Female", "Male"),
+            }
+        )
+        (row,) = [r for r in rows(frames, exact, ("Female", "Male"), "Female", 30) if r["metric"] == "share as said"]
+        held += row["low"] <= 0.4 <= row["high"]
+    assert held / 150 > 0.9
+
+
+def test_what_is_not_known_of_the_classifier_is_not_counted_twice_in_a_change() -> None:
+    one = pd.DataFrame({"programme": "News", "day": np.repeat(np.arange(40), 20), "said": ["Female", "Male"] * 400})
+    frames = pd.concat([one.assign(year=2010), one.assign(year=2015)])
+    found = {r["metric"]: r for r in rows(frames, np.array([[90, 10], [10, 90]]), ("Female", "Male"), "Female", 30)}
+    change = found["change from the first year to the last, corrected"]
+    assert change["high"] - change["low"] < 0.02
+    share = found["share, corrected"]
+    assert share["high"] - share["low"] > 0.05

@@ -108,6 +108,7 @@ def test_images_without_a_label_do_not_count(made: DataSet, monkeypatch: pytest.
         gender=made.examples["gender"].mask(number_N % 2 == 0, ""),
         tie=made.examples["tie"].mask(number_N % 3 == 0, ""),
         age=made.examples["age"].mask(number_N % 5 == 0),
+        beard=np.where(made.examples["gender"] == "Male", np.where(number_N % 4 < 2, "yes", "no"), ""),
     )
     monkeypatch.setattr(data, "load", lambda name: dataclasses.replace(made, examples=blank))
     train_N = (blank["split"] == "train").to_numpy() & (number_N % 2 == 1)
@@ -116,3 +117,4 @@ def test_images_without_a_label_do_not_count(made: DataSet, monkeypatch: pytest.
     assert row["tie"]["n"] == (train_N & (number_N % 3 > 0)).sum()
     assert row["age"]["n"] == (train_N & (number_N % 5 > 0)).sum()
     assert row["glasses"]["n"] == train_N.sum()
+    assert row["beard"]["n"] == (train_N & (blank["gender"] == "Male")).sum()

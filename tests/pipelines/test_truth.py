@@ -73,3 +73,7 @@ def test_images_without_a_label_that_is_judged_by_are_refused(tmp_path: Path, mo
     monkeypatch.setattr(data, "load", lambda name: replace(FACES, examples=blank))
     with pytest.raises(ValueError, match="has 2 images without gender, which all need here; import it --without them"):
         truth(Truth(private="drawn-faces", answers=file))
+    FACES.examples[["id", "gender"]].rename(columns={"id": "file"}).to_csv(tmp_path / "genders.csv", index=False)
+    answers, told = str(tmp_path / "genders.csv"), Reading(kind="label")
+    with pytest.raises(ValueError, match="has 2 images without gender, which all need here"):
+        truth(Truth(private="drawn-faces", answers=answers, figure=("glasses=yes/no",), reading=told))

@@ -58,6 +58,25 @@ def test_groups_that_differ_by_chance_are_rarely_failed() -> None:
     assert wrong <= 7  # 5 % of 60 are 3
 
 
+def test_equal_accuracies_lie_inside_the_interval_of_the_ratio() -> None:
+    held = 0
+    for seed in range(40):
+        ratio = at(judged(answered(0.9, 0.9, seeds=1, seed=seed)), "mine", "there", ALL, RATIO)
+        assert ratio
+        held += ratio["high"] == 1
+    assert held >= 30
+
+
+def test_values_that_two_attributes_have_are_told_apart() -> None:
+    one = answered(0.5, 1.0)
+    women_N = one.examples["gender"] == "Female"
+    yes = one.examples.assign(hat=np.where(women_N, "yes", "no"), glasses=np.where(women_N, "no", "yes"))
+    found = rows([one._replace(examples=yes)], "gender", ("gender", "hat", "glasses"), 30)
+    assert {r["group"] for r in found if r["setting"] == "hat"} == {"hat no", "hat yes"}
+    assert {"hat yes", "glasses no", "Female"} <= {r["group"] for r in failed(found)}
+    assert "glasses yes" not in {r["group"] for r in failed(found)}
+
+
 def test_p_is_corrected_for_all_groups_of_all_classifiers_together() -> None:
     alone = judged(answered(0.75, 0.8))
     beside = judged(answered(0.75, 0.8), *(answered(0.8, 0.8)._replace(classifier=f"other {k}") for k in range(9)))
