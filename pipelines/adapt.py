@@ -111,13 +111,10 @@ def main(config: Config) -> str:
 def _planned(config: Config) -> Plan:
     """Raises ValueError for what makes no sense, or what the data cannot give."""
     refuse_relative("--out", config.out)
-    for option, place in (
-        ("--unlabelled", config.unlabelled),
-        ("--test", config.test),
-        *(("--model", m) for m in config.model),
-    ):
-        if place not in data.built_in():
-            refuse_relative(option, place)
+    for option, places in {"--model": config.model, "--unlabelled": [config.unlabelled], "--test": [config.test]}.items():
+        for place in places:
+            if place not in data.built_in():
+                refuse_relative(option, place)
     if not (config.model and config.pools and config.methods and config.balance):
         raise ValueError("Give --model, --pools, --methods and --balance one value or more each.")
     device, chosen = cluster.device(config.compute), _variants(config)

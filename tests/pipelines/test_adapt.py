@@ -111,7 +111,7 @@ def test_a_model_of_another_method_and_test_images_in_the_pool_are_refused(
     found = {"drawn-faces": faces, "others": other}
     monkeypatch.setattr(data, "load", found.__getitem__)
     with pytest.raises(ValueError, match=r"4,000 test images are in the pool too \(the first: 00000\)"):
-        run("--model", erm, "--unlabelled", "drawn-faces", "--test", str(tmp_path / "others"), *QUIET)
+        run("--model", erm, "--unlabelled", "drawn-faces", "--test", "others", *QUIET)
 
 
 def test_gains_are_paired_by_seed() -> None:
