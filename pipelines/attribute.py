@@ -132,6 +132,8 @@ def main(config: Config) -> str:
         f"{asked.dataset.name}: region classifiers of {', '.join(map(_called, asked.learnings))}, patches of {grid.patch} at "
         f"{grid.across} x {grid.across} places\nout: {name}\n"
     )
+    if asked.plan:
+        print(f"{asked.plan.said}\n")
     folders = {_called(one): storage.join(out, "regions", _called(one)) for one in asked.learnings}
     with Progress("region classifiers") as progress:
         lost = learn_all(

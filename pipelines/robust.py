@@ -1,6 +1,7 @@
 """The part of `pipelines.attribute` that trains on images in which the regions of a confounder are hidden."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
@@ -72,7 +73,9 @@ def planned(config: "Config", dataset: DataSet) -> Plan:
         for called, numbers in made.numbers.items()
     )
     whole = dataclasses.replace(dataset, examples=known, checksum=checksum)
-    return Plan(whole, column, target, made, hidings, experiments, f"{said} {config.confounder}.")
+    e, learnt = experiments[0], sum(made.numbers["biased"].values())
+    steps = f"{e.epochs * math.ceil(learnt / e.recipe.batch):,} steps in {e.epochs} epochs of batches of {e.recipe.batch}"
+    return Plan(whole, column, target, made, hidings, experiments, f"{said} {config.confounder}; {steps}.")
 
 
 def _shown(config: "Config", dataset: DataSet, confounder: str) -> pd.Series:
