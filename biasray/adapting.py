@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from biasray import adaptation, networks, storage
+from biasray.bias.colour import RGB
 from biasray.bias.task import Prepared, Task, prepare
 from biasray.contract import Labels
 from biasray.data.dataset import DataSet
@@ -99,14 +100,19 @@ class Images(NamedTuple):
 
 
 def classified(dataset: DataSet, row_N: NDArray[np.int64], target: str, classes: tuple[str, ...]) -> Images:
-    """Rows of a data set with their classes in the order in which a model knows them."""
+    """Rows of a data set with their classes in the order in which a model knows them; -1 where there is no label."""
+    if target not in dataset.examples:
+        return Images(dataset, row_N, np.full(len(row_N), -1))
     place = {name: k for k, name in enumerate(classes)}
-    return Images(dataset, row_N, dataset.examples[target].iloc[row_N].map(place).to_numpy(np.int64))
+    return Images(dataset, row_N, dataset.examples[target].iloc[row_N].map(place).fillna(-1).to_numpy(np.int64))
 
 
 def learnt(of: Start, dataset: DataSet) -> Prepared:
-    """What the start model learnt from, as it was."""
-    return prepare(dataset, of.task, of.seed)
+    """What the start model learnt from, as it was. Raises ValueError for digits that were coloured for it."""
+    prepared = prepare(dataset, of.task, of.seed)
+    if RGB[0] in prepared.tables["train"]:
+        raise ValueError(f"{of.folder} learnt from coloured digits; give a model of images as they are stored.")
+    return prepared
 
 
 def weights(of: Start, shape: networks.Shape, classes: int) -> Callable[[int], nn.Module]:
@@ -150,7 +156,10 @@ def adapt(
     tables = {name: _learnt(source, prepared.tables[name]).table(device, precision) for name in ("train", "validation")}
     tables["unlabelled"] = pool._replace(target_N=np.zeros_like(pool.target_N)).table(device, precision)
     if "labelled" in adaptation.get(adapting.method).needs:
-        tables["labelled"] = pool.table(device, precision)
+        known_R = pool.target_N >= 0
+        if not known_R.any():
+            raise ValueError(f"No image of the pool has a label, which {adapting.method} learns from; leave it out.")
+        tables["labelled"] = Images(pool.dataset, pool.row_N[known_R], pool.target_N[known_R]).table(device, precision)
     target_N = torch.tensor(prepared.tables["train"]["target"].to_numpy())
     told = Labels(target_N, len(adapting.classes), rows={name: len(table) for name, table in tables.items()})
     make = weights(of, prepared.shape, len(adapting.classes))

@@ -195,19 +195,25 @@ def variants(given: Sequence[str]) -> dict[str, Variant]:
     """
     found = {}
     for entry in chain.from_iterable(methods.debiasing() if entry == "all" else [entry] for entry in given):
-        method, _, written = entry.partition(":")
-        pairs = [pair.split("=", 1) for pair in written.split(",")] if written else []
-        if entry.endswith(":") or not all(len(pair) == 2 for pair in pairs):
-            raise ValueError(f"--methods {entry}: write settings as {method}:name=value,name=value.")
-        variant = Variant(method, {name: _value(text) for name, text in pairs})
+        method, written = spelt(entry)
+        variant = Variant(method, {name: value(text) for name, text in written.items()})
         methods.config(*variant)
-        found[" ".join([method, *(f"{name} {text}" for name, text in pairs)])] = variant
+        found[" ".join([method, *(f"{name} {text}" for name, text in written.items())])] = variant
     if not found:
         raise ValueError(f"--methods names none; choose from {', '.join(methods.found())}, or all.")
     return found
 
 
-def _value(text: str) -> Any:
+def spelt(entry: str) -> tuple[str, dict[str, str]]:
+    """Name and settings of 'poisoner:p=2,gamma=0'. Raises ValueError for another form."""
+    method, _, written = entry.partition(":")
+    pairs = [pair.split("=", 1) for pair in written.split(",")] if written else []
+    if entry.endswith(":") or not all(len(pair) == 2 for pair in pairs):
+        raise ValueError(f"--methods {entry}: write settings as {method}:name=value,name=value.")
+    return method, dict(pairs)
+
+
+def value(text: str) -> Any:
     """A number, true, false or null as JSON has them, else a word."""
     try:
         return json.loads(text)

@@ -18,13 +18,13 @@ from biasray.bias.pool import pool
 from biasray.data.dataset import DataSet, has_label
 from biasray.engine import cluster
 from biasray.engine.adapt import Asked, adapt_all
-from biasray.experiment import Compute, fast_precision
+from biasray.experiment import Compute, fast_precision, spelt, value
 from biasray.report import adapt_page, adapt_rows
 from biasray.report.results import Row
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.tracking import metric, start
 
 FILES = ("report.html", "results.json")
 
@@ -101,7 +101,7 @@ def main(config: Config) -> str:
         storage.write(storage.join(out, "report.html"), page.encode())
         print(f"{adapt_page.text(rows, plan.classes)}\n\n{name}/report.html and results.json hold the rest.")
     if records:
-        means = {f"{r['pool']}/{r['method']}/{r['metric']}".replace(",", "").replace("=", " "): r["value"] for r in rows}
+        means = {metric(r["pool"].replace("=", " "), r["method"], r["metric"]): r["value"] for r in rows}
         print(records.close(means, out, ["config.json", *(FILES if found else [])], bool(failed)))
     if failed:
         raise ValueError("\n".join([*failed, "What failed is not shown; the same command tries it again."]))
@@ -123,14 +123,16 @@ def _planned(config: Config) -> Plan:
     sources = {place: data.load(place) for place in {of.task.data for of in starts}}
     target = starts[0].task.target
     assert target is not None
-    refuse_unlike([*sources.values(), unlabelled, tested], target)
+    refuse_unlike([*sources.values(), tested, *([unlabelled] if target in unlabelled.attributes else [])], target)
+    if unlabelled.shape != tested.shape:
+        shapes = f"Images of {unlabelled.name} are {unlabelled.shape}, those of {tested.name} {tested.shape}"
+        raise ValueError(f"{shapes}; import alike.")
     classes = _classes(starts, sources)
     test_R = np.flatnonzero((tested.examples["split"] == "test") & has_label(tested.examples[target]))
     test = classified(tested, test_R, target, classes)
     asked, sizes = list[Asked](), dict[str, int]()
     for text in dict.fromkeys(config.pools):
         row_R = pool(unlabelled.examples, text)
-        row_R = row_R[has_label(unlabelled.examples[target])[row_R]]
         _refuse_shared(unlabelled, row_R, tested, test_R)
         sizes[text], images = len(row_R), classified(unlabelled, row_R, target, classes)
         for called, (method, settings) in chosen.items():
@@ -152,27 +154,17 @@ def _variants(config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
     """Each method with each balancing and threshold, by its name in the comparison."""
     found = dict[str, tuple[str, dict[str, Any]]]()
     for entry in config.methods:
-        method, _, written = entry.partition(":")
-        given = dict(pair.split("=", 1) for pair in written.split(",")) if "=" in written else {}
+        method, given = spelt(entry)
         fields = {f.name for f in dataclasses.fields(adaptation.config(method, {}))}
-        settings: dict[str, Any] = {name: _value(text) for name, text in given.items()}
+        settings: dict[str, Any] = {name: value(text) for name, text in given.items()}
         balances: Sequence[Balance | None] = config.balance if "balance" in fields else [None]
         thresholds: Sequence[float | None] = config.threshold if "threshold" in fields and config.threshold else [None]
         for balance, threshold in product(balances, thresholds):
-            more = {name: value for name, value in (("balance", balance), ("threshold", threshold)) if value is not None}
+            more = {name: x for name, x in (("balance", balance), ("threshold", threshold)) if x is not None}
             adaptation.config(method, {**settings, **more})  # refuses what it does not have
             words = [*(f"{name} {text}" for name, text in given.items()), *([f"threshold {threshold:g}"] if threshold else [])]
             found[" ".join([method, *([balance] if balance else []), *words])] = (method, {**settings, **more})
     return found
-
-
-def _value(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text, text)
 
 
 def _classes(starts: Sequence[Start], sources: dict[str, DataSet]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from pipelines import robust
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.tracking import metric, start
 
 FILES = ("report.html", "results.json")
 
@@ -157,7 +157,7 @@ def main(config: Config) -> str:
         storage.write(storage.join(out, "report.html"), attribute_page.render(rows, shown, failed, told).encode())
         print(f"{_text(everything)}\n\n{name}/report.html, results.json and regions/ hold the rest.")
     if records:
-        means = {f"{r['method']}/{r['setting']}/{r['metric']}".replace(",", ""): r["value"] for r in everything}
+        means = {metric(r["method"], r["setting"], r["metric"]): r["value"] for r in everything}
         print(records.close(means, out, ["config.json", *(FILES if found else [])], bool(failed)))
     if failed:
         raise ValueError("\n".join([*failed, "What failed is not shown; the same command tries it again."]))

@@ -17,11 +17,11 @@ from biasray.engine.cells import run_cells
 from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, resolved
 from biasray.report import cross_page, cross_rows
 from biasray.report.cross_page import Shown
-from biasray.report.cross_rows import Answered
+from biasray.report.cross_rows import ALL, Answered
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.tracking import metric, start
 
 FILES = ("report.html", "results.json")
 
@@ -106,7 +106,7 @@ def main(config: Config) -> str:
         _keep(found, asked, out)
         print(f"{cross_page.text(rows)}\n\n{name}/report.html, results.json and answers/ hold the rest.")
     if records:
-        means = {f"{r['method']}/{r['data']}/{r['group']}/{r['metric']}".replace(",", ""): r["value"] for r in rows}
+        means = {metric(r["method"], r["data"], r["metric"]): r["value"] for r in rows if r["group"] == ALL}
         print(records.close(means, out, ["config.json", *(FILES if found else [])], bool(failed)))
     if failed:
         raise ValueError("\n".join([*failed, "What failed is not shown; the same command tries it again."]))

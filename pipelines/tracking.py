@@ -1,6 +1,7 @@
 """Where the records of a run go."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,3 +26,8 @@ def start(tracking: str | None, name: str, fingerprint: str, parameters: Mapping
     from biasray.engine.track import Tracker  # imports MLflow, which takes seconds
 
     return Tracker(uri, name, fingerprint, parameters)
+
+
+def metric(*parts: str) -> str:
+    """The parts as a name that MLflow takes for a metric; empty ones are left out."""
+    return "/".join(re.sub(r"[^\w. :-]", "", part).strip() for part in parts if part)

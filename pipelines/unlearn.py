@@ -26,7 +26,7 @@ from biasray.weights.embedding import plane
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.tracking import metric, start
 
 FILES = ("report.html", "results.json")
 
@@ -111,7 +111,7 @@ def main(config: Config) -> str:
     if rows:
         print(f"{unlearn_rows.text(rows)}\n\n{name}/report.html and results.json hold the rest.")
     if records:
-        means = {f"{r['method']}/{r['setting']}/{r['metric']}".replace(",", ""): r["value"] for r in rows}
+        means = {metric(r["method"], r["setting"], r["metric"]): r["value"] for r in rows}
         print(records.close(means, out, ["config.json", *(FILES if rows else [])], bool(failed)))
     if failed:
         said = [f"{cells[k].called}, seed {cells[k].seed}: {sentence}" for k, sentence in failed.items()]

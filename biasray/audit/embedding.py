@@ -44,6 +44,7 @@ class Embedding(RegressorMixin, BaseEstimator, ABC):
 
     def fit(self, X: Floats, y: Floats) -> Self:
         """Learn from answers `X` (R, N) and bias `y` (R,) or (R, T)."""
+        X, y = np.ascontiguousarray(X), np.ascontiguousarray(y)  # the descent is chaotic, so layouts must not round differently
         y_RT = np.reshape(y, (len(y), -1)).astype(float)
         answer_RN, scaled_RT = Standard(X)(X), Standard(y_RT)(y_RT)
         w_EN = descend(self.objective(answer_RN, scaled_RT), self.start(answer_RN, scaled_RT), 0, self.steps)

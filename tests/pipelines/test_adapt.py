@@ -44,7 +44,8 @@ def run(*given: str) -> str:
 def test_start_models_are_adapted_and_compared(models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start = [folder for folder in models if "erm" in folder]
     given = ["--model", *start, *DATA, "--pools", "all", "gender=Female,glasses=yes:0.8", "--methods", "fine-tune:labels=200"]
-    given += ["pseudo-label:rounds=1", "--balance", "none", "--threshold", "0.5", "--epochs", "1", *QUIET]
+    given += ["pseudo-label:rounds=1", "--balance", "none", "--threshold", "0.5", "--epochs", "1", "--threads", "1"]
+    given += ["--tracking", f"sqlite:///{tmp_path}/mlflow.db"]
     out = Path(run(*given, "--out", str(tmp_path / "out")))
     rows = storage.read_json(str(out / "results.json"))["rows"]
     found = {(r["pool"], r["method"]) for r in rows}
@@ -85,6 +86,7 @@ def test_what_fails_is_told_and_the_others_are_shown(models: list[str], tmp_path
         (["--pools", "women"], "Pool 'women' is not all"),
         (["--methods", "mixmatch"], "Unknown adaptation 'mixmatch'"),
         (["--methods", "fixmatch:speed=3"], "speed"),
+        (["--methods", "fixmatch:mu"], "--methods fixmatch:mu: write settings as fixmatch:name=value,name=value"),
         (["--threshold", "1.5"], "threshold"),
         (["--epochs", "0"], "--epochs must be at least 1"),
         (["--unlabelled", "digits"], "those of digits (1, 28, 28); import alike"),
@@ -110,6 +112,23 @@ def test_a_model_of_another_method_and_test_images_in_the_pool_are_refused(
     other = replace(faces, name="others", examples=faces.examples.assign(split=split))
     found = {"drawn-faces": faces, "others": other}
     monkeypatch.setattr(data, "load", found.__getitem__)
+    blank = replace(faces, name="blank", examples=faces.examples.drop(columns=["gender", "glasses"]))
+    found["blank"] = blank
+    given = [
+        "--model",
+        erm,
+        "--unlabelled",
+        "blank",
+        "--test",
+        "drawn-faces",
+        "--methods",
+        "fine-tune",
+        "--epochs",
+        "1",
+        *QUIET,
+    ]
+    with pytest.raises(ValueError, match="No image of the pool has a label, which fine-tune learns from; leave it out"):
+        run(*given, "--out", str(tmp_path / "blank"))
     with pytest.raises(ValueError, match=r"4,000 test images are in the pool too \(the first: 00000\)"):
         run("--model", erm, "--unlabelled", "drawn-faces", "--test", "others", *QUIET)
 

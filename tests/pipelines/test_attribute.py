@@ -25,7 +25,7 @@ def test_attributes_are_mapped_and_what_is_hidden_is_trained_on(
     local_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ["--attributes", "age", "--edges", "5", "40", "91", "--by", "general", "--out", str(tmp_path / "out")]
-    given = [*SMALL, *QUIET, *ROBUST, *SHORT, *more]
+    given = [*SMALL, "--threads", "1", "--tracking", f"sqlite:///{tmp_path}/mlflow.db", *ROBUST, *SHORT, *more]
     out = Path(run(*given))
     assert "region classifiers" in capsys.readouterr().out
     results = storage.read_json(str(out / "results.json"))["rows"]

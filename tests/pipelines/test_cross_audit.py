@@ -41,6 +41,7 @@ def test_every_classifier_is_tested_on_every_data_set(
     answers.write_text("\n".join(["file,gender", *(f"{i},{g}" for i, g in zip(two.examples["id"], men_N, strict=True))]))
     given = ["--data", "drawn-faces", "here/others", "--train", "drawn-faces", "here/others", *GROUPS, *QUIET]
     given += ["--predictions", f"thirds={answers}", "--out", str(tmp_path / "out")]
+    given[given.index("none")] = f"sqlite:///{tmp_path}/mlflow.db"
     out = Path(run(*given))
     rows = storage.read_json(str(out / "results.json"))["rows"]
     of_all = {(r["method"], r["data"]): r["n"] for r in rows if (r["group"], r["interval"]) == ("all", "images")}
