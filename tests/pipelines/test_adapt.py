@@ -89,7 +89,7 @@ def test_what_fails_is_told_and_the_others_are_shown(models: list[str], tmp_path
         (["--methods", "fixmatch:mu"], "--methods fixmatch:mu: write settings as fixmatch:name=value,name=value"),
         (["--threshold", "1.5"], "threshold"),
         (["--epochs", "0"], "--epochs must be at least 1"),
-        (["--unlabelled", "digits"], "those of digits (1, 28, 28); import alike"),
+        (["--unlabelled", "digits"], "Images of digits are (1, 28, 28), those of drawn-faces (3, 64, 64); import alike"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(models: list[str], tmp_path: Path, change: list[str], said: str) -> None:
