@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from biasray import adaptation, networks, storage
@@ -22,7 +22,7 @@ from biasray.bias.colour import RGB
 from biasray.bias.task import Prepared, Task, prepare
 from biasray.contract import Labels
 from biasray.data.dataset import DataSet
-from biasray.loop import SCAN, Place, Plan, Tick, epochs
+from biasray.loop import SCAN, Place, Plan, Tick, epochs, saved
 from biasray.predict import Precision, predict
 from biasray.recipe import Recipe
 from biasray.resident import Resident
@@ -178,8 +178,7 @@ def adapt(
     table = table.assign(target=test.target_N, predicted=p_NK.argmax(1).numpy(), started=before_NK.argmax(1).numpy())
     table = table.assign(**{f"p_{k}": p_NK[:, k].numpy() for k in range(p_NK.shape[1])})
     storage.write(storage.join(folder, PREDICTIONS), storage.parquet(table))
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
-    storage.write(storage.join(folder, "network.safetensors"), save(tensors))
+    storage.write(storage.join(folder, "network.safetensors"), saved(method))
     storage.write(storage.join(folder, "network.json"), json.dumps(dataclasses.asdict(adapting), indent=1).encode())
     made = {"device": str(device), "workers": 1, "threads": torch.get_num_threads(), "torch": torch.__version__}
     result = {"adaptation": adapting.fingerprint(), "history": history, "seconds": seconds, "made": made}

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from biasray import networks, storage
 from biasray.attribution.classifier import RegionClassifier
@@ -19,7 +19,7 @@ from biasray.attribution.reading import Read, read
 from biasray.attribution.regions import Grid
 from biasray.attribution.values import NONE, Values
 from biasray.data.dataset import DataSet, Images
-from biasray.loop import Place, Plan, Tick, epochs
+from biasray.loop import Place, Plan, Tick, epochs, saved
 from biasray.predict import Precision
 from biasray.recipe import Recipe
 from biasray.resident import Resident
@@ -86,8 +86,7 @@ def learn(
         folder=folder, since=began, device=device, save_seconds=save_seconds, progress=progress, ahead=dataset.on_disk
     )
     *_, (method, history, seconds) = epochs(lambda: learning.build(dataset.shape[0]), tables, plan, place)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
-    storage.write(storage.join(folder, NETWORK), save(weights))
+    storage.write(storage.join(folder, NETWORK), saved(method))
     storage.write(storage.join(folder, "network.json"), json.dumps(dataclasses.asdict(learning), indent=1).encode())
     result = {
         "learning": learning.fingerprint(),

@@ -41,6 +41,15 @@ def resample(
     return Counts(out)
 
 
+def times_drawn(stratum_N: Ints, rng: np.random.Generator, resamples: int = 1000) -> Floats:
+    """(resamples, N) how often a bootstrap draws each example, with as many of each stratum as there are."""
+    times_RN = np.zeros((resamples, len(stratum_N)))
+    for stratum in np.unique(stratum_N):
+        here = np.flatnonzero(stratum_N == stratum)
+        times_RN[:, here] = rng.multinomial(len(here), np.full(len(here), 1 / len(here)), resamples)
+    return times_RN
+
+
 def over_examples(value: float, value_R: Floats) -> Interval:
     """Basic (pivotal) bootstrap interval [2 v - q97.5, 2 v - q2.5], NaN left out; NaN where there is nothing else.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from biasray.metrics.interval import over_examples, over_seeds, paired_p
+from biasray.metrics.interval import over_examples, over_seeds, paired_p, times_drawn
 from biasray.random import rng
 from biasray.report.results import Row, bounds, corrected
 
@@ -25,7 +25,7 @@ def rows(data: str, found: Mapping[tuple[str, str], Sequence[pd.DataFrame]], tar
     """
     out: list[Row] = []
     some = next(iter(found.values()))
-    times_RN, base = _resampled(some[0]["target"].to_numpy()), {"data": data, "n": len(some[0])}
+    times_RN, base = times_drawn(some[0]["target"].to_numpy(), rng("bootstrap"), RESAMPLES), {"data": data, "n": len(some[0])}
     start = _figures(some, "started", times_RN, targets)
     for metric, (value_S, value_RS) in start.items():
         out += _both({**base, "pool": "", "method": START, "metric": metric}, value_S, value_RS, True)
@@ -67,15 +67,6 @@ def _ratio(share: Floats) -> Floats:
     """The lowest over the highest of the first axis: 0 where nothing is right."""
     highest = share.max(0)
     return np.asarray(share.min(0) / np.where(highest > 0, highest, 1))
-
-
-def _resampled(target_N: NDArray[np.int64]) -> Floats:
-    """(R, N) how often a bootstrap draws each image, with as many of each target as there are."""
-    times_RN, drawn = np.zeros((RESAMPLES, len(target_N))), rng("bootstrap")
-    for t in np.unique(target_N):
-        here = np.flatnonzero(target_N == t)
-        times_RN[:, here] = drawn.multinomial(len(here), np.full(len(here), 1 / len(here)), RESAMPLES)
-    return times_RN
 
 
 def _both(row: Row, value_S: Floats, value_RS: Floats, within: bool) -> list[Row]:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from biasray.bias.extreme import BALANCED, COMPLEMENT, FEWEST
-from biasray.metrics.interval import over_examples, over_seeds, paired_p
+from biasray.metrics.interval import over_examples, over_seeds, paired_p, times_drawn
 from biasray.random import rng
 from biasray.report.results import Row, bounds, corrected
 
@@ -51,7 +51,7 @@ def rows(data: str, found: Mapping[str, Sequence[pd.DataFrame]], values: Sequenc
         some = tables[first][0]
         if len(some) < FEWEST:
             continue
-        times_RN = _resampled(some["target"].to_numpy() * len(values) + some["value"].to_numpy())
+        times_RN = times_drawn(some["target"].to_numpy() * len(values) + some["value"].to_numpy(), rng("bootstrap"), RESAMPLES)
         each = {method: [figures(t, values) for t in seeds] for method, seeds in tables.items()}
         for method, seeds in each.items():
             for metric in seeds[0]:
@@ -64,15 +64,6 @@ def rows(data: str, found: Mapping[str, Sequence[pd.DataFrame]], values: Sequenc
                     both[-1]["p"] = paired_p(change_SN.sum(1))
                     out += both
     return corrected(out, "metric", "setting")
-
-
-def _resampled(stratum_N: NDArray[np.int64]) -> Floats:
-    """(R, N) how often a bootstrap draws each example, with as many of each stratum as there are."""
-    times_RN, drawn = np.zeros((RESAMPLES, len(stratum_N))), rng("bootstrap")
-    for stratum in np.unique(stratum_N):
-        here = np.flatnonzero(stratum_N == stratum)
-        times_RN[:, here] = drawn.multinomial(len(here), np.full(len(here), 1 / len(here)), RESAMPLES)
-    return times_RN
 
 
 def _both(row: Row, value_SN: Floats, times_RN: Floats, within: bool) -> list[Row]:
