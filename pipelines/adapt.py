@@ -14,11 +14,12 @@ from biasray import adaptation, adapting, data, storage
 from biasray.adaptation.balance import Balance
 from biasray.adapting import DONE, Adaptation, Start, classified
 from biasray.bias.crossed import refuse_unlike
-from biasray.bias.pool import pool
+from biasray.bias.part import part
 from biasray.data.dataset import DataSet, has_label
 from biasray.engine import cluster
 from biasray.engine.adapt import Asked, adapt_all
 from biasray.experiment import Compute, fast_precision, spelt, value
+from biasray.random import rng
 from biasray.report import adapt_page, adapt_rows
 from biasray.report.results import Row
 from pipelines.cli import about, run
@@ -132,7 +133,7 @@ def _planned(config: Config) -> Plan:
     test = classified(tested, test_R, target, classes)
     asked, sizes = list[Asked](), dict[str, int]()
     for text in dict.fromkeys(config.pools):
-        row_R = pool(unlabelled.examples, text)
+        row_R = part(unlabelled.examples, text, rng("pool", text))
         _refuse_shared(unlabelled, row_R, tested, test_R)
         sizes[text], images = len(row_R), classified(unlabelled, row_R, target, classes)
         for called, (method, settings) in chosen.items():

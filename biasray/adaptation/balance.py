@@ -1,32 +1,46 @@
 """How many pseudo-labels of each class are learnt from: as they come, as many of each, or as classes seem to occur.
 
 Dong, Manzano Rodriguez, Guinaudeau, Satoh: Fairness Without Labels, ICCV workshops 2025 ('pseudo-balancing', equal). That takes
-every pool to be half women; 'estimated' takes the shares that the start model's probabilities give by expectation and
-maximisation (`metrics.shift.em`).
-Axes: P row of the pool, B example of a batch, K class.
+every pool to be half women; 'estimated' takes the shares that the start model's probabilities, calibrated on the labelled
+validation images of its own data, give by expectation and maximisation (`metrics.shift.em`).
+Axes: P row of the pool, V validation image, B example of a batch, K class.
 """
 
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from biasray.metrics.shift import em
+from biasray.contract import Predict, Scan
+from biasray.losses import full
+from biasray.metrics.shift import calibrated, em
+from biasray.world import World
 
 Balance = Literal["none", "equal", "estimated"]
 RARE = 0.01
 
 
-def shares(balance: Balance, p_PK: Tensor, prior_K: Tensor) -> Tensor | None:
-    """(K,) what share of the pseudo-labels each class is to have; None: as they come. `prior_K` is that of the labelled images
-    that the start model learnt from."""
+def shares(balance: Balance, p_PK: Tensor, p_VK: Tensor, target_V: Tensor) -> Tensor | None:
+    """(K,) what share of the pseudo-labels each class is to have; None: as they come."""
+    classes = p_PK.shape[1]
     if balance == "none":
         return None
     if balance == "equal":
-        return torch.full_like(prior_K, 1 / len(prior_K))
-    found_K = em(p_PK.double().cpu().numpy(), prior_K.double().cpu().numpy())
-    return torch.from_numpy(found_K).to(prior_K)
+        return p_PK.new_full((classes,), 1 / classes)
+    p_V, target, p_P = (x.double().cpu().numpy() for x in (p_VK, target_V, p_PK))
+    prior_K = np.bincount(target.astype(np.int64), minlength=classes) / len(target)
+    return torch.from_numpy(em(calibrated(p_V, target.astype(np.int64))(p_P), prior_K)).to(p_PK)
+
+
+def told(network: Predict, scan: Scan, table: str, rows: int, like_K: Tensor, world: World) -> tuple[Tensor, Tensor]:
+    """(N, K) probabilities and (N,) classes of all images of a table, on every worker; `like_K` has the type and the place."""
+    p_NK, target_N = like_K.new_zeros(rows, len(like_K)), torch.zeros(rows, dtype=torch.long, device=like_K.device)
+    for batch in scan(table):
+        world.put(p_NK, batch.index, full(network(batch.image)).softmax(1))
+        world.put(target_N, batch.index, batch.target)
+    return p_NK, target_N
 
 
 def kept(count_K: Tensor, share_K: Tensor | None) -> Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from biasray.adaptation.balance import Balance, counted, shares, thinned
+from biasray.adaptation.balance import Balance, counted, shares, thinned, told
 from biasray.adaptation.views import strong, weak
 from biasray.contract import Batch, Draw, Labels, Method, Objective, Scan, Stage, Stream
 from biasray.losses import ce, full
@@ -50,7 +50,7 @@ class Matching(Method):
         self.network, self.config, self.epochs, self.classes = make(labels.classes), config, epochs, labels.classes
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         assert labels.rows
-        self.pool = labels.rows["unlabelled"]
+        self.pool, self.known = labels.rows["unlabelled"], labels.rows["validation"]
         prior_K = torch.bincount(labels.target_N, minlength=labels.classes) / len(labels.target_N)
         self.register_buffer("prior_K", prior_K, persistent=False)
         self.register_buffer("mean_K", prior_K.clone())  # moving average of what the pool is told as
@@ -74,11 +74,10 @@ class Matching(Method):
 
     def tell(self, scan: Scan) -> None:
         """The shares that classes are to have, by the start model."""
-        p_PK = self.get_buffer("prior_K").new_zeros(self.pool, self.classes)
-        for batch in scan("unlabelled"):
-            self.world.put(p_PK, batch.index, full(self.network(batch.image)).softmax(1))
-        found_K = shares(self.config.balance, p_PK, self.get_buffer("prior_K"))
-        self.get_buffer("share_K").copy_(torch.ones(self.classes) if found_K is None else found_K)
+        share_K = self.get_buffer("share_K")
+        p_PK, _ = told(self.network, scan, "unlabelled", self.pool, share_K, self.world)
+        found_K = shares(self.config.balance, p_PK, *told(self.network, scan, "validation", self.known, share_K, self.world))
+        share_K.copy_(torch.ones(self.classes) if found_K is None else found_K)
 
     def step(self, draw: Draw) -> Iterator[Objective]:
         few, many = draw(), draw("pool")

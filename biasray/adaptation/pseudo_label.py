@@ -18,10 +18,10 @@ from typing import final
 import torch
 from torch import Generator, Tensor, nn
 
-from biasray.adaptation.balance import Balance, chosen, shares
+from biasray.adaptation.balance import Balance, chosen, shares, told
 from biasray.adaptation.views import weak
 from biasray.contract import Draw, Labels, Method, Objective, Scan, Stage, Stream
-from biasray.losses import ce, full
+from biasray.losses import ce
 from biasray.recipe import Preset, Recipe
 
 
@@ -48,11 +48,10 @@ class PseudoLabel(Method):
         super().__init__(make, labels, config, epochs)
         self.network, self.config, self.epochs, self.classes = make(labels.classes), config, epochs, labels.classes
         assert labels.rows
-        prior_K = torch.bincount(labels.target_N, minlength=labels.classes) / len(labels.target_N)
-        self.register_buffer("prior_K", prior_K, persistent=False)
-        self.register_buffer("p_PK", torch.zeros(labels.rows["unlabelled"], labels.classes))
+        self.pool, self.known = labels.rows["unlabelled"], labels.rows["validation"]
+        self.register_buffer("p_PK", torch.zeros(self.pool, labels.classes))
         self.register_buffer("share_K", torch.zeros(labels.classes))  # of the classes, by the start model
-        self.register_buffer("kept_P", torch.zeros(labels.rows["unlabelled"], dtype=torch.bool))  # learnt from in this round
+        self.register_buffer("kept_P", torch.zeros(self.pool, dtype=torch.bool))  # learnt from in this round
 
     def stages(self) -> tuple[Stage, ...]:
         pool, found = {"pool": Stream("unlabelled", rows=self.rows)}, []
@@ -77,11 +76,11 @@ class PseudoLabel(Method):
 
     def tell(self, scan: Scan) -> None:
         p_PK, share_K = self.get_buffer("p_PK"), self.get_buffer("share_K")
-        for batch in scan("unlabelled"):
-            self.world.put(p_PK, batch.index, full(self.network(batch.image)).softmax(1))
+        p_PK.copy_(told(self.network, scan, "unlabelled", self.pool, share_K, self.world)[0])
         self.get_buffer("kept_P").zero_()
         if not share_K.any():
-            found_K = shares(self.config.balance, p_PK, self.get_buffer("prior_K"))
+            known = told(self.network, scan, "validation", self.known, share_K, self.world)
+            found_K = shares(self.config.balance, p_PK, *known)
             share_K.copy_(torch.ones_like(share_K) if found_K is None else found_K)
 
     def rows(self, generator: Generator) -> Tensor:

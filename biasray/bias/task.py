@@ -12,6 +12,7 @@ from biasray.bias import label
 from biasray.bias.agreement import agreement
 from biasray.bias.cells import balanced, cells
 from biasray.bias.colour import JITTER, Palette, coloured
+from biasray.bias.part import ALL, part
 from biasray.data.dataset import SPLITS, DataSet, Split
 from biasray.networks.network import Shape
 from biasray.random import rng
@@ -29,6 +30,9 @@ class Question:
     """Attribute that must not matter; 'colour' colours grey digits. Default: the data set's own."""
     align: tuple[str, ...] = ()
     """Which bias values go with which target, such as Male=White (the rest goes with the other target) or Old=40.. ."""
+    only: str = ALL
+    """Which images are learnt from: all, race=White, or race=White,gender=Male:0.9 (as many as can be had of which nine in ten
+    are men). Validation likewise, unless it is balanced."""
     unlearn: tuple[str, ...] = ()
     """Attributes that a method is to unlearn which is told them (jlu). Default: the bias."""
     examples: int | None = None
@@ -111,6 +115,7 @@ def prepare(dataset: DataSet, task: Task, seed: int) -> Prepared:
             raise ValueError(f"Data set {dataset.name} has no {split} examples; import it again with more images.")
     assert task.target is not None
     assert task.bias is not None
+    examples = _only(examples, task, seed)
     if _is_to_be_coloured(dataset, task.bias):
         prepared = _coloured(dataset, task, label.targets(examples, task.target, dataset.attributes), seed)
     else:
@@ -118,6 +123,21 @@ def prepare(dataset: DataSet, task: Task, seed: int) -> Prepared:
         prepared = _by_attribute(dataset, task, labelled, seed)
     names = task.unlearn or (task.bias,)
     return replace(prepared, secondary={name: _secondary(name, prepared, task, dataset) for name in names})
+
+
+def _only(examples: pd.DataFrame, task: Task, seed: int) -> pd.DataFrame:
+    """Without the images that are not to be learnt from."""
+    if task.only == ALL:
+        return examples
+    parts: tuple[Split, ...] = ("train", "validation") if task.validation == "biased" else ("train",)
+    kept_N = ~examples["split"].isin(parts).to_numpy()
+    for split in parts:
+        kept_N[part(examples, task.only, rng(seed, "only", split), split)] = True
+    train_N = (examples["split"] == "train").to_numpy()
+    if task.target in examples and (lost := set(examples[task.target][train_N]) - set(examples[task.target][train_N & kept_N])):
+        first, every = sorted(map(str, lost))[0], f"needs every value of {task.target}"
+        raise ValueError(f"--only {task.only} leaves no training image of {first}, and what is learnt {every}; leave it in.")
+    return examples[kept_N]
 
 
 def _secondary(name: str, prepared: Prepared, task: Task, dataset: DataSet) -> Secondary:

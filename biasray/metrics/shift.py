@@ -4,15 +4,33 @@ The classifier is taken to see the same kinds of images of each class as where i
 differ (label shift). Axes: N image, K class, T true class, P predicted class, R resample.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+from sklearn.linear_model import LogisticRegression
 
 from biasray.metrics.counts import Floats
 
 STEPS, CLOSE = 10_000, 1e-9
+
+
+def calibrated(p_VK: Floats, target_V: NDArray[np.int64]) -> Callable[[Floats], Floats]:
+    """What makes probabilities right for labelled images: a logistic regression on their logarithms, with two classes a
+    temperature and a bias for each, without which `em` goes far astray (Alexandari, Kundaje, Shrikumar 2020).
+
+    Raises ValueError where a class has no labelled image.
+    """
+    if len(np.unique(target_V)) < p_VK.shape[1]:
+        raise ValueError("A class has no labelled image, so how often it is mistaken is not known; label some.")
+    fitted = LogisticRegression(max_iter=1000).fit(_logs(p_VK), target_V)
+    return lambda p_NK: np.asarray(fitted.predict_proba(_logs(p_NK)))
+
+
+def _logs(p_NK: Floats) -> Floats:
+    return np.asarray(np.log(np.clip(p_NK, 1e-9, 1)))
 
 
 def em(p_NK: Floats, prior_K: Floats) -> Floats:

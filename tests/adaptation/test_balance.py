@@ -49,10 +49,13 @@ def test_estimated_shares_are_those_of_the_pool_and_equal_ones_are_not() -> None
     woman_P = torch.rand(20_000, generator=drawn) < 0.9
     score_P = torch.randn(20_000, generator=drawn) + torch.where(woman_P, 1.0, -1.0)
     p_P = torch.sigmoid(2 * score_P)
-    p_PK, prior_K = torch.stack([p_P, 1 - p_P], 1), torch.tensor([0.5, 0.5])
-    estimated, equal = shares("estimated", p_PK, prior_K), shares("equal", p_PK, prior_K)
+    p_PK = torch.stack([p_P, 1 - p_P], 1) ** 3  # surer than it should be
+    p_PK /= p_PK.sum(1, keepdim=True)
+    known_V = torch.cat([woman_P.nonzero()[:1000, 0], (~woman_P).nonzero()[:1000, 0]])
+    told = p_PK, p_PK[known_V], (~woman_P).long()[known_V]
+    estimated, equal = shares("estimated", *told), shares("equal", *told)
     assert estimated is not None
     assert equal is not None
     assert estimated.tolist() == pytest.approx([0.9, 0.1], abs=0.02)
     assert equal.tolist() == [0.5, 0.5]
-    assert shares("none", p_PK, prior_K) is None
+    assert shares("none", *told) is None

@@ -30,9 +30,9 @@ def pictures(rows: int, bright: float, seed: int) -> Resident:
     return Resident((255 * image.clip(0, 1)).astype(np.uint8), target_N)
 
 
-def start() -> dict[str, torch.Tensor]:
+def start(seed: int = 0) -> dict[str, torch.Tensor]:
     """A network that learnt from a few brighter pictures."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network, few = networks.build("cnn", (3, 16, 16), 2), pictures(300, 0.5, 0)
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
     rows = torch.arange(300)
@@ -67,20 +67,21 @@ def made(name: str, settings: dict[str, Any], tables: dict[str, Resident], state
 def test_pictures_of_another_kind_are_told_better_than_by_the_start_model(
     name: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    pool = pictures(400, 0.33, 1)
+    pool = pictures(400, 0.27, 1)
     tables = {"train": pictures(128, 0.5, 0), "validation": pictures(100, 0.5, 3), "unlabelled": pool, "labelled": pool}
-    build, test = made(name, settings, tables, start(), 6), pictures(400, 0.33, 2)
     rows = torch.arange(400)
-    batch = test.fetch(rows, rows)
+    batch = pictures(400, 0.27, 2).fetch(rows, rows)
 
-    def right(method: Any) -> float:
+    def wrong(method: Any) -> float:
         with torch.no_grad():
-            return float((method.eval().predict(batch.image).argmax(1) == batch.target).float().mean())
+            return float((method.eval().predict(batch.image).argmax(1) != batch.target).float().mean())
 
-    before = right(build())
-    recipe = Recipe(lr=1e-3, batch=32)
-    method, _ = train(build, tables, Plan(recipe=recipe, seed=0), Place(folder=str(tmp_path)))  # type: ignore[arg-type]
-    assert right(method) > before + 0.05
+    before, after, plan = 0.0, 0.0, Plan(recipe=Recipe(lr=1e-3, batch=32), seed=0)
+    for seed in range(4):  # start models differ much
+        build = made(name, settings, tables, start(seed), 6)
+        before += wrong(build())
+        after += wrong(train(build, tables, plan, Place(folder=str(tmp_path / str(seed))))[0])  # type: ignore[arg-type]
+    assert after < before / 2
 
 
 def test_targets_of_the_pool_are_not_looked_at_without_need(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_targets_of_the_pool_are_not_looked_at_without_need(tmp_path: Path) -> N
 
 
 def test_thresholds_of_flexmatch_by_hand() -> None:
-    tables = {"train": pictures(32, 0.5, 0), "unlabelled": pictures(100, 0.9, 1)}
+    tables = {"train": pictures(32, 0.5, 0), "validation": pictures(50, 0.5, 3), "unlabelled": pictures(100, 0.9, 1)}
     method: FlexMatch = made("flexmatch", {"threshold": 0.95, "floor": 0.6}, tables, start(), 1)()
     assert method.thresholds().tolist() == pytest.approx([0.6, 0.6])  # nothing was seen yet: 100 unused, beta 0
     method.get_buffer("label_P")[:60], method.get_buffer("label_P")[60:90] = 0, 1

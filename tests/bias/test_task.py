@@ -98,6 +98,18 @@ def test_without_an_agreement_training_is_left_as_it_is() -> None:
     assert one.biases == ("Asian", "Black", "White")
 
 
+def test_only_a_part_can_be_learnt_from_and_test_is_left_as_it_is() -> None:
+    given, examples = "race=White,gender=Male:0.9", faces().examples
+    whole, biased = prepared(faces(), test="natural"), prepared(faces(), only=given, test="natural")
+    for split, close in (("train", 0.01), ("validation", 0.05)):
+        rows = examples.iloc[biased.tables[split]["row"]]  # type: ignore[index]
+        assert set(rows["race"]) == {"White"}
+        assert (rows["gender"] == "Male").mean() == pytest.approx(0.9, abs=close)
+    assert biased.tables["test"]["id"].tolist() == whole.tables["test"]["id"].tolist()
+    even = prepared(faces(), only=given, validation="balanced", test="natural")
+    assert len(set(examples["race"].iloc[even.tables["validation"]["row"]])) == 3
+
+
 def test_a_number_becomes_two_bias_groups_by_a_bound() -> None:
     one = prepared(faces(), bias="age", align=("Female=..40",), agreement=0.8)
     table = one.tables["train"]
@@ -129,6 +141,7 @@ def test_the_number_of_training_examples_can_be_given() -> None:
         ({"bias": "gender"}, "choose two attributes"),
         ({"unlearn": ("gender",)}, "--unlearn gender: it is what is to be learnt"),
         ({"unlearn": ("age",)}, "'age' is a number: choose one with named values as the attribute to unlearn"),
+        ({"only": "gender=Male"}, "--only gender=Male leaves no training image of Female"),
         ({"unlearn": ("hat",)}, "no attribute 'hat' to take as attribute to unlearn"),
     ],
 )
