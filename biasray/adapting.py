@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from biasray import adaptation, networks, storage
 from biasray.bias.colour import RGB
+from biasray.bias.part import ALL
 from biasray.bias.task import Prepared, Task, prepare
 from biasray.contract import Labels
 from biasray.data.dataset import DataSet
@@ -29,7 +30,8 @@ from biasray.resident import Resident
 from biasray.world import Alone
 
 DONE, PREDICTIONS = "done.json", "predictions.parquet"
-RESULTS = 1  # raised by hand when what is trained changes
+RESULTS = 2  # raised by hand when what is trained changes
+CHOICE = "worst class of validation"  # of the adapted model, and of the start model
 NETWORK = "network."  # begins the names of the tensors that a start model predicts by
 
 
@@ -41,6 +43,13 @@ class Start(NamedTuple):
     seed: int
     network: str
     checksum: str  # of its weights
+
+    @property
+    def level(self) -> str:
+        """What it learnt from, which is how biased it is."""
+        of = self.task
+        agreement = [] if of.agreement is None else [f"{of.bias} {of.agreement:g}"]
+        return ", ".join([*([of.only] if of.only != ALL or not agreement else []), *agreement])
 
 
 def start(folder: str) -> Start:
@@ -145,8 +154,9 @@ def adapt(
     """Train an adaptation to its end and test it, or go on where its folder left off; a finished one is only read.
 
     Leaves `predictions.parquet` (id, target, predicted, p_0 ... of the test images, and `started`, what the start model says),
-    `network.safetensors` with `network.json`, and last `done.json`, which is returned. The classes of the pool reach no method
-    but those that need "labelled".
+    `network.safetensors` with `network.json`, and last `done.json`, which is returned; in it is how well it tells the worst
+    class of the start model's validation images, and how well the start model did: what to choose by. The classes of the pool
+    reach no method but those that need "labelled".
     """
     if storage.exists(storage.join(folder, DONE)):
         done: dict[str, Any] = storage.read_json(storage.join(folder, DONE))
@@ -177,11 +187,13 @@ def adapt(
     table = test.dataset.examples[["id"]].iloc[test.row_N].reset_index(drop=True)
     table = table.assign(target=test.target_N, predicted=p_NK.argmax(1).numpy(), started=before_NK.argmax(1).numpy())
     table = table.assign(**{f"p_{k}": p_NK[:, k].numpy() for k in range(p_NK.shape[1])})
+    known, known_V = tables["validation"], prepared.tables["validation"]["target"].to_numpy()
+    worst = [_worst(_told(one, known, adapting, device), known_V) for one in (method.predict, network)]
     storage.write(storage.join(folder, PREDICTIONS), storage.parquet(table))
     storage.write(storage.join(folder, "network.safetensors"), saved(method))
     storage.write(storage.join(folder, "network.json"), json.dumps(dataclasses.asdict(adapting), indent=1).encode())
     made = {"device": str(device), "workers": 1, "threads": torch.get_num_threads(), "torch": torch.__version__}
-    result = {"adaptation": adapting.fingerprint(), "history": history, "seconds": seconds, "made": made}
+    result = {"adaptation": adapting.fingerprint(), "history": history, "seconds": seconds, "made": made, CHOICE: worst}
     storage.write_json(storage.join(folder, DONE), result)
     storage.delete(storage.join(folder, "state.pt"))
     return result
@@ -195,6 +207,12 @@ def _told(predictor: Callable[[Tensor], Tensor], table: Resident, adapting: Adap
     """(N, K) probabilities."""
     seen = predict(predictor, table, SCAN * adapting.recipe.batch, Alone(), device, adapting.precision)
     return seen.logits_NK.softmax(1)
+
+
+def _worst(p_VK: Tensor, target_V: NDArray[np.int64]) -> float:
+    """Accuracy of the class that is told worst."""
+    right_V = p_VK.argmax(1).numpy() == target_V
+    return float(min(right_V[target_V == k].mean() for k in np.unique(target_V)))
 
 
 def predictions(folder: str) -> pd.DataFrame:

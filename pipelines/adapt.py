@@ -1,4 +1,4 @@
-"""Adapt classifiers to images without labels, and see what that gains: ways to adapt x balancing x pools x start models."""
+"""Adapt classifiers to images without labels: ways to adapt x balancing x pools x start models, foreseen, done and compared."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,19 +9,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from biasray import adaptation, adapting, data, storage
 from biasray.adaptation.balance import Balance
-from biasray.adapting import DONE, Adaptation, Start, classified
+from biasray.adaptation.guard import outlook
+from biasray.adapting import CHOICE, DONE, Adaptation, Start, classified
 from biasray.bias.crossed import refuse_unlike
 from biasray.bias.part import part
 from biasray.data.dataset import DataSet, has_label
 from biasray.engine import cluster
-from biasray.engine.adapt import Asked, adapt_all
+from biasray.engine.adapt import Asked, adapt_all, look_all
 from biasray.experiment import Compute, fast_precision, spelt, value
+from biasray.foreseeing import Look, told
 from biasray.random import rng
 from biasray.report import adapt_page, adapt_rows
-from biasray.report.results import Row
+from biasray.report.adapt_guard import Foreseen, foreseen
+from biasray.report.adapt_rows import Key
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
@@ -34,17 +38,21 @@ FILES = ("report.html", "results.json")
 class Config:
     """Adapt classifiers to images without labels, and test them beside the models that they start from.
 
-    Writes results.json, report.html and a folder for each adaptation. The same command again goes on where it stopped.
+    Says before training what is to be expected of each way (works, risky, will harm). Writes results.json, report.html and a
+    folder for each adaptation. The same command again goes on where it stopped.
     """
 
     model: tuple[str, ...]
-    """Start models, one a seed: folders below cells/ of `pipelines.debias` or `cross_audit`, trained by erm."""
+    """Start models: folders below cells/ of `pipelines.debias`, trained by erm. Those that learnt from the same with other
+    seeds are seeds of one; several, biased more and more by --only or --agreement, make a map of when adapting works."""
     unlabelled: str
     """Data set whose training images are the pools; its labels reach `fine-tune` alone."""
     test: str
     """Data set to test on (its test split)."""
     pools: tuple[str, ...] = ("all",)
     """Which images: all, 'race=East Asian', 'race=East Asian,gender=Female', 'gender=Female:0.8' (eight in ten)."""
+    most: int | None = None
+    """Images of each pool, at most, drawn at random. Default: all."""
     methods: tuple[str, ...] = ("pseudo-label",)
     """fine-tune (with labels), pseudo-label, fixmatch, flexmatch; other settings as fixmatch:mu=3,weight=0.5."""
     balance: tuple[Balance, ...] = ("none", "equal", "estimated")
@@ -68,9 +76,12 @@ class Plan(NamedTuple):
     """All adaptations, in the order of their folders."""
 
     asked: list[Asked]
-    test: str
+    keys: list[Key]  # of each
+    starts: list[Start]
     classes: tuple[str, ...]
-    sizes: dict[str, int]  # images of each pool
+    pools: dict[str, NDArray[np.int64]]
+    sources: list[DataSet]  # what each start model learnt from
+    unlabelled: DataSet
 
 
 def main(config: Config) -> str:
@@ -84,29 +95,56 @@ def main(config: Config) -> str:
     records = start(config.tracking, f"adapt to {config.unlabelled}", fingerprint, flat(dataclasses.asdict(config)))
     print(f"{len(each)} adaptations of {len(config.model)} start models; tested on {len(plan.asked[0].test.row_N):,} images")
     print(f"out: {name}\n")
-    folders = [storage.join(out, "cells", _folder(a)) for a in each]
+    guard = _foreseen(config, plan, out)
+    if guard:
+        print(f"Foreseen, before training:\n{adapt_page.outlook(guard)}\n")
+    folders = [storage.join(out, "cells", _folder(key, a)) for key, a in zip(plan.keys, each, strict=True)]
     with Progress("adaptations") as progress:
         lost = adapt_all(plan.asked, folders, config.compute, storage.join(out, "ray"), progress)
     failed = [f"{each[k].called}, {each[k].pool}, seed {each[k].seed}: {said}" for k, said in lost.items()]
-    missing = {(each[k].pool, each[k].called) for k in lost}
-    found = dict[tuple[str, str], list[pd.DataFrame]]()
-    for a, folder in zip(each, folders, strict=True):
-        if (a.pool, a.called) not in missing:
-            found.setdefault((a.pool, a.called), []).append(adapting.predictions(folder))
-    rows: list[Row] = adapt_rows.rows(plan.test, found, plan.classes) if found else []
+    missing = {plan.keys[k] for k in lost}
+    found, choice, made = dict[Key, list[pd.DataFrame]](), dict[Key, list[tuple[float, float]]](), []
+    for key, a, folder in zip(plan.keys, each, folders, strict=True):
+        if key not in missing:
+            done = storage.read_json(storage.join(folder, DONE))
+            made.append(done["made"])
+            found.setdefault(key, []).append(adapting.predictions(folder))
+            if "labelled" not in adaptation.get(a.method).needs:
+                choice.setdefault(key, []).append(tuple(done[CHOICE]))
+    rows = adapt_rows.rows(config.test, {**found, **adapt_rows.picked(found, choice)}, plan.classes) if found else []
     if found:
-        done = [storage.read_json(storage.join(f, DONE)) for k, f in enumerate(folders) if k not in lost]
-        told = about([d["made"] for d in done])
-        storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})
-        page = adapt_page.render(rows, plan.classes, plan.sizes, _settings(each), failed, told)
+        said = about(made)
+        seen = [{**key._asdict(), **one._asdict()} for key, one in guard.items()]
+        storage.write_json(storage.join(out, "results.json"), {"about": said, "rows": rows, "foreseen": seen})
+        sizes = {pool: len(row_P) for pool, row_P in plan.pools.items()}
+        shown = {key: one for key, one in guard.items() if key in found}
+        page = adapt_page.render(rows, plan.classes, sizes, shown, _settings(each), failed, said)
         storage.write(storage.join(out, "report.html"), page.encode())
         print(f"{adapt_page.text(rows, plan.classes)}\n\n{name}/report.html and results.json hold the rest.")
     if records:
-        means = {metric(r["pool"].replace("=", " "), r["method"], r["metric"]): r["value"] for r in rows}
+        means = {metric(*(r[part].replace("=", " ") for part in Key._fields), r["metric"]): r["value"] for r in rows}
         print(records.close(means, out, ["config.json", *(FILES if found else [])], bool(failed)))
     if failed:
         raise ValueError("\n".join([*failed, "What failed is not shown; the same command tries it again."]))
     return out
+
+
+def _foreseen(config: Config, plan: Plan, out: str) -> dict[Key, Foreseen]:
+    """What is to be expected of each way that learns from pseudo-labels."""
+    judged = {k: a.adapting for k, a in enumerate(plan.asked) if "balance" in a.adapting.settings}
+    if not judged:
+        return {}
+    folders = {of.folder: storage.join(out, "starts", of.checksum) for of in plan.starts}
+    looks = [Look(of.folder, plan.asked[0].adapting.precision) for of in plan.starts]
+    scratch = storage.join(out, "ray")
+    lost = look_all(looks, plan.sources, plan.unlabelled, plan.pools, list(folders.values()), config.compute, scratch)
+    if lost:
+        raise ValueError(f"{plan.starts[next(iter(lost))].folder}: {next(iter(lost.values()))}")
+    seen = dict[Key, list[Any]]()
+    for k, a in judged.items():
+        of = told(folders[a.start], a.pool, plan.pools[a.pool])
+        seen.setdefault(plan.keys[k], []).append(outlook(of, a.settings["balance"], a.settings["threshold"], plan.classes))
+    return {key: foreseen(each) for key, each in seen.items()}
 
 
 def _planned(config: Config) -> Plan:
@@ -131,24 +169,43 @@ def _planned(config: Config) -> Plan:
     classes = _classes(starts, sources)
     test_R = np.flatnonzero((tested.examples["split"] == "test") & has_label(tested.examples[target]))
     test = classified(tested, test_R, target, classes)
-    asked, sizes = list[Asked](), dict[str, int]()
+    own = [sources[of.task.data] for of in starts]
+    for of, source in zip(starts, own, strict=True):
+        _refuse_shared(f"what {of.folder} learnt from", source, _seen(of, source), tested, test_R)
+    asked, keys, pools = list[Asked](), list[Key](), dict[str, NDArray[np.int64]]()
     for text in dict.fromkeys(config.pools):
-        row_R = part(unlabelled.examples, text, rng("pool", text))
-        _refuse_shared(unlabelled, row_R, tested, test_R)
-        sizes[text], images = len(row_R), classified(unlabelled, row_R, target, classes)
+        row_R = pools[text] = _fewer(part(unlabelled.examples, text, rng("pool", text)), text, config.most)
+        _refuse_shared("the pool", unlabelled, row_R, tested, test_R)
+        images = classified(unlabelled, row_R, target, classes)
         for called, (method, settings) in chosen.items():
             for k, of in enumerate(starts):
-                made = _adaptation(config, called, method, settings, of, classes, config.seed + k, device)
+                keys.append(Key(of.level, text, called))
+                seed = config.seed + [other.level for other in starts[:k]].count(of.level)
+                made = _adaptation(config, called, method, settings, of, classes, seed, device)
                 made = dataclasses.replace(
                     made,
                     pool=text,
                     pool_checksum=storage.fingerprint([unlabelled.checksum, row_R.tolist()]),
                     test_checksum=storage.fingerprint([tested.checksum, test_R.tolist()]),
                 )
-                asked.append(Asked(made, sources[of.task.data], images, test))
+                asked.append(Asked(made, own[k], images, test))
     for of in starts:
         adapting.weights(of, tested.shape, len(classes))(len(classes))  # refuses weights that do not fit
-    return Plan(asked, config.test, classes, sizes)
+    return Plan(asked, keys, starts, classes, pools, own, unlabelled)
+
+
+def _seen(of: Start, source: DataSet) -> NDArray[np.int64]:
+    """Rows of what it learnt from, and was chosen by."""
+    tables = adapting.learnt(of, source).tables
+    return np.concatenate([tables[split]["row"].to_numpy() for split in ("train", "validation")])
+
+
+def _fewer(row_R: NDArray[np.int64], text: str, most: int | None) -> NDArray[np.int64]:
+    if most is None or most >= len(row_R):
+        return row_R
+    if most < 1:
+        raise ValueError(f"--most must be at least 1, not {most}.")
+    return np.sort(rng("most", text).permutation(row_R)[:most])
 
 
 def _variants(config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -178,11 +235,11 @@ def _classes(starts: Sequence[Start], sources: dict[str, DataSet]) -> tuple[str,
     return first[1]
 
 
-def _refuse_shared(unlabelled: DataSet, row_R: np.ndarray, tested: DataSet, test_R: np.ndarray) -> None:
-    pool_hashes, test = unlabelled.examples["hash"].iloc[row_R], tested.examples.iloc[test_R]
-    if (twins := test["hash"].isin(pool_hashes)).any():
+def _refuse_shared(where: str, dataset: DataSet, row_R: NDArray[np.int64], tested: DataSet, test_R: NDArray[np.int64]) -> None:
+    hashes, test = dataset.examples["hash"].iloc[row_R], tested.examples.iloc[test_R]
+    if (twins := test["hash"].isin(hashes)).any():
         first = test["id"][twins].iloc[0]
-        raise ValueError(f"{twins.sum():,} test images are in the pool too (the first: {first}); import it --without them.")
+        raise ValueError(f"{twins.sum():,} test images are in {where} too (the first: {first}); import it --without them.")
 
 
 def _adaptation(
@@ -217,8 +274,8 @@ def _adaptation(
     )
 
 
-def _folder(a: Adaptation) -> str:
-    return f"{a.pool} {a.called} {a.seed}".translate(str.maketrans(" =,:/", "-----"))
+def _folder(key: Key, a: Adaptation) -> str:
+    return f"{key.start} {key.pool} {key.method} {a.seed}".translate(str.maketrans(" =,:/", "-----"))
 
 
 def _settings(each: Sequence[Adaptation]) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Adaptations side by side through Ray Tune."""
+"""What start models say of pools, and adaptations, side by side through Ray Tune."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from biasray import storage
 from biasray.adapting import DONE, Adaptation, Images, adapt
 from biasray.data.dataset import DataSet
-from biasray.engine import cluster
 from biasray.engine.board import Teller
 from biasray.engine.cells import Status
-from biasray.engine.fan_out import fan_out
-from biasray.engine.sweep import needs
-from biasray.engine.work import Shared, share
+from biasray.engine.missing import Share, do_missing
+from biasray.engine.work import Shared
 from biasray.experiment import Compute
+from biasray.foreseeing import LOOKED, Look, look
 
 
 class Asked(NamedTuple):
@@ -36,34 +35,31 @@ def adapt_all(
     told: Callable[[Status], None] = lambda status: None,
 ) -> dict[int, str]:
     """Train every adaptation whose folder does not hold it yet; one sentence for each that failed, by number."""
-    todo = [k for k, folder in enumerate(folders) if not storage.exists(storage.join(folder, DONE))]
-    if not todo:
-        return {}
-    cluster.connect()
-    each, threads = needs(compute)
-    cluster.refuse_too_much(1, each)
-    shared: dict[str, Shared] = {}
-    for k in todo:
-        for dataset in (asked[k].source, asked[k].pool.dataset, asked[k].test.dataset):
-            if dataset.checksum not in shared:
-                shared[dataset.checksum] = share(dataset, scratch)
 
-    def sent(images: Images) -> "Sent":
-        return Sent(shared[images.dataset.checksum], images.row_N, images.target_N)
+    def job(k: int, share: Share, gpu: bool) -> "Job":
+        one = asked[k]
+        pool, test = (Sent(share(of.dataset), of.row_N, of.target_N) for of in (one.pool, one.test))
+        return Job(k, one.adapting, folders[k], share(one.source), pool, test, gpu)
 
-    jobs = {
-        k: Job(
-            k,
-            asked[k].adapting,
-            folders[k],
-            shared[asked[k].source.checksum],
-            sent(asked[k].pool),
-            sent(asked[k].test),
-            "GPU" in each,
-        )
-        for k in todo
-    }
-    return fan_out(jobs, each, threads, None, scratch, told, lambda number: None)
+    return do_missing([storage.join(folder, DONE) for folder in folders], job, compute, scratch, told)
+
+
+def look_all(
+    looks: Sequence[Look],
+    sources: Sequence[DataSet],
+    unlabelled: DataSet,
+    pools: Mapping[str, NDArray[np.int64]],
+    folders: Sequence[str],
+    compute: Compute,
+    scratch: str,
+    told: Callable[[Status], None] = lambda status: None,
+) -> dict[int, str]:
+    """Ask every start model about all pools and its validation images; one sentence for each that failed, by number."""
+
+    def job(k: int, share: Share, gpu: bool) -> "Glance":
+        return Glance(k, looks[k], share(sources[k]), share(unlabelled), pools, folders[k], gpu)
+
+    return do_missing([storage.join(folder, LOOKED) for folder in folders], job, compute, scratch, told)
 
 
 class Sent(NamedTuple):
@@ -92,3 +88,19 @@ class Job(NamedTuple):
         device = torch.device("cuda" if self.gpu else "cpu")
         teller = Teller(board, self.number)
         adapt(self.adapting, self.source.open(), self.pool.open(), self.test.open(), self.folder, device, teller)
+
+
+class Glance(NamedTuple):
+    """A start model to be asked, as it is sent to the actor that does it."""
+
+    number: int
+    look: Look
+    source: Shared
+    unlabelled: Shared
+    pools: Mapping[str, NDArray[np.int64]]
+    folder: str
+    gpu: bool
+
+    def __call__(self, board: Any) -> None:
+        device = torch.device("cuda" if self.gpu else "cpu")
+        look(self.look, self.source.open(), self.unlabelled.open(), self.pools, self.folder, device)

@@ -19,11 +19,10 @@ from biasray.attributing import DONE, Learning, Reader, learn
 from biasray.attribution.confidence import Confidence
 from biasray.attribution.reading import Read
 from biasray.data.dataset import DataSet
-from biasray.engine import cluster
 from biasray.engine.board import Teller
 from biasray.engine.cells import Status
-from biasray.engine.fan_out import fan_out
 from biasray.engine.ingest import connect_quietly
+from biasray.engine.missing import Share, do_missing
 from biasray.engine.sweep import needs
 from biasray.engine.work import Shared, last_line, share
 from biasray.experiment import Compute
@@ -42,15 +41,11 @@ def learn_all(
     told: Callable[[Status], None] = lambda status: None,
 ) -> dict[int, str]:
     """Train every region classifier whose folder does not hold it yet; one sentence for each that failed, by number."""
-    todo = [k for k, folder in enumerate(folders) if not storage.exists(storage.join(folder, DONE))]
-    if not todo:
-        return {}
-    cluster.connect()
-    each, threads = needs(compute)
-    cluster.refuse_too_much(1, each)
-    shared = share(dataset, scratch)
-    jobs = {k: Lesson(k, learnings[k], folders[k], shared, "GPU" in each) for k in todo}
-    return fan_out(jobs, each, threads, None, scratch, told, lambda number: None)
+
+    def job(k: int, share: Share, gpu: bool) -> Lesson:
+        return Lesson(k, learnings[k], folders[k], share(dataset), gpu)
+
+    return do_missing([storage.join(folder, DONE) for folder in folders], job, compute, scratch, told)
 
 
 class Lesson(NamedTuple):

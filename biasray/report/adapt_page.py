@@ -1,17 +1,16 @@
-"""One self-contained page about what adaptations gain, by pool."""
+"""One self-contained page about what adaptations gain, by start models and pool."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from biasray.report.adapt_rows import ACCURACY, GAIN, RATIO, START, at
-from biasray.report.plots import STYLE, svg
+from biasray.report import adapt_guard
+from biasray.report.adapt_guard import Foreseen
+from biasray.report.adapt_map import phases
+from biasray.report.adapt_rows import ACCURACY, CHOSEN, GAIN, ORACLE, RATIO, START, Key, at
 from biasray.report.results import Row
 
 
@@ -19,29 +18,35 @@ def render(
     rows: Sequence[Row],
     classes: Sequence[str],
     sizes: Mapping[str, int],
+    guard: Mapping[Key, Foreseen],
     settings: Mapping[str, str],
     failed: Sequence[str],
     about: Mapping[str, Any],
 ) -> str:
     """HTML; `sizes` are images of each pool."""
     page = Environment(loader=PackageLoader("biasray.report", "."), undefined=StrictUndefined, autoescape=True)
-    pools, metrics = _pools(rows), _metrics(classes)
+    metrics, keys = _metrics(classes), _keys(rows)
     return page.get_template("adapt.html.j2").render(
         title="Adapting to images without labels",
         failed=failed,
         metrics=metrics,
-        start=[_cell(rows, "", START, metric) for metric in metrics],
-        pools=[
+        starts=[
             {
-                "name": pool,
-                "n": f"{sizes[pool]:,}",
-                "lines": [(m, [_cell(rows, pool, m, metric) for metric in metrics]) for m in _methods(rows, pool)],
+                "name": start,
+                "cells": [_cell(rows, Key(start, "", START), metric) for metric in metrics],
+                "pools": [
+                    {"name": pool, "n": f"{sizes[pool]:,}", "lines": [_line(rows, key, metrics, guard) for key in of]}
+                    for pool in sizes
+                    if (of := [key for key in keys if (key.start, key.pool) == (start, pool)])
+                ],
             }
-            for pool in pools
+            for start in dict.fromkeys(key.start for key in keys)
         ],
-        map=Markup(_map(rows, pools)),
+        map=Markup(phases(rows, keys, guard)),
+        guard=adapt_guard.table(rows, guard) if guard else [],
+        correlation=adapt_guard.correlation(rows, guard),
         n=f"{rows[0]['n']:,}",
-        seeds=rows[0]["seeds"],
+        seeds=", ".join(map(str, sorted({r["seeds"] for r in rows}))),
         settings=settings,
         about=about,
     )
@@ -49,14 +54,27 @@ def render(
 
 def text(rows: Sequence[Row], classes: Sequence[str]) -> str:
     """The figures as a table."""
-    lines = []
-    pairs = [(of, method) for of in _pools(rows) for method in _methods(rows, of)]
-    for pool, method in [("", START), *pairs]:
-        line = {"pool": pool, "method": method}
+    lines = list[dict[str, str]]()
+    for key in dict.fromkeys(shown for of in _keys(rows) for shown in (Key(of.start, "", START), of)):
+        line = key._asdict()
         for metric in _metrics(classes):
-            gain = "" if method == START else f" ({100 * at(rows, pool, method, metric + GAIN, 'seeds')['value']:+.1f})"
-            line[metric] = f"{100 * at(rows, pool, method, metric, 'seeds')['value']:.1f}{gain}"
+            gain = "" if key.method == START else f" ({100 * at(rows, key, metric + GAIN, 'seeds')['value']:+.1f})"
+            line[metric] = f"{100 * at(rows, key, metric, 'seeds')['value']:.1f}{gain}"
         lines.append(line)
+    return str(pd.DataFrame(lines).to_string(index=False))
+
+
+def outlook(guard: Mapping[Key, Foreseen]) -> str:
+    """What is foreseen, as a table."""
+    lines = [
+        {
+            **key._asdict(),
+            "foreseen": seen.word,
+            ACCURACY: f"{100 * seen.accuracy:+.1f}",
+            RATIO: f"{100 * seen.ratio:+.1f}",
+        }
+        for key, seen in guard.items()
+    ]
     return str(pd.DataFrame(lines).to_string(index=False))
 
 
@@ -64,17 +82,24 @@ def _metrics(classes: Sequence[str]) -> list[str]:
     return [ACCURACY, *(f"{ACCURACY}, {name}" for name in classes), RATIO]
 
 
-def _pools(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(r["pool"] for r in rows if r["method"] != START))
+def _keys(rows: Sequence[Row]) -> list[Key]:
+    return list(dict.fromkeys(Key(r["start"], r["pool"], r["method"]) for r in rows if r["method"] != START))
 
 
-def _methods(rows: Sequence[Row], pool: str) -> list[str]:
-    return list(dict.fromkeys(r["method"] for r in rows if r["pool"] == pool and r["method"] != START))
+def _line(rows: Sequence[Row], key: Key, metrics: Sequence[str], guard: Mapping[Key, Foreseen]) -> dict[str, Any]:
+    seen = guard.get(key)
+    return {
+        "method": key.method + {CHOSEN: ", by validation", ORACLE: ", by the test images"}.get(key.method, ""),
+        "foreseen": seen.word if seen else "",
+        "expected": f"{100 * seen.accuracy:+.1f}, ratio {100 * seen.ratio:+.1f}" if seen else "",
+        "because": seen.because if seen else (),
+        "cells": [_cell(rows, key, metric) for metric in metrics],
+    }
 
 
-def _cell(rows: Sequence[Row], pool: str, method: str, metric: str) -> dict[str, Any]:
-    both = [at(rows, pool, method, metric, interval) for interval in ("images", "seeds")]
-    gain = [] if method == START else [at(rows, pool, method, metric + GAIN, interval) for interval in ("images", "seeds")]
+def _cell(rows: Sequence[Row], key: Key, metric: str) -> dict[str, Any]:
+    both = [at(rows, key, metric, interval) for interval in ("images", "seeds")]
+    gain = [] if key.method == START else [at(rows, key, metric + GAIN, interval) for interval in ("images", "seeds")]
     return {
         "value": f"{100 * both[0]['value']:.1f}",
         "spans": [_span(r) for r in both if r["low"] is not None],
@@ -86,23 +111,3 @@ def _cell(rows: Sequence[Row], pool: str, method: str, metric: str) -> dict[str,
 
 def _span(row: Row) -> str:
     return f"{row['interval']} {100 * row['low']:.1f} to {100 * row['high']:.1f}"
-
-
-def _map(rows: Sequence[Row], pools: Sequence[str]) -> str:
-    """Gain in accuracy and in the ratio, a column a pool and a row a way to adapt: when it works."""
-    methods = list(dict.fromkeys(m for pool in pools for m in _methods(rows, pool)))
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(3.4 + 1.6 * len(pools), 1.0 + 0.3 * len(methods)), layout="constrained")
-        for axes, metric in zip(figure.subplots(1, 2, sharey=True), (ACCURACY, RATIO), strict=True):
-            gain_MP = np.full((len(methods), len(pools)), np.nan)
-            for p, pool in enumerate(pools):
-                for method in _methods(rows, pool):
-                    gain_MP[methods.index(method), p] = 100 * at(rows, pool, method, metric + GAIN, "seeds")["value"]
-            most = max(1.0, float(np.nanmax(np.abs(gain_MP))))
-            axes.imshow(gain_MP, cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
-            for (m, p), gain in np.ndenumerate(gain_MP):
-                axes.text(p, m, f"{gain:+.1f}" if gain == gain else "", ha="center", va="center", fontsize=7)
-            axes.set_xticks(range(len(pools)), pools, rotation=25, ha="right", fontsize=7)
-            axes.set_yticks(range(len(methods)), methods, fontsize=7)
-            axes.set_title(f"gain in {metric}, points", fontsize=9)
-        return svg(figure)

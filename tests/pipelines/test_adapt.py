@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from biasray import adapting, data, storage
+from biasray.report.adapt_rows import CHOSEN, ORACLE, Key, at, picked, rows
 from pipelines import adapt, debias
 from pipelines.cli import parse
 
 QUIET = ["--tracking", "none", "--threads", "1"]
+PICKED = ("chosen", "oracle")
 DATA = ["--unlabelled", "drawn-faces", "--test", "drawn-faces"]
 
 
@@ -48,11 +50,9 @@ def test_start_models_are_adapted_and_compared(models: list[str], tmp_path: Path
     given += ["--tracking", f"sqlite:///{tmp_path}/mlflow.db"]
     out = Path(run(*given, "--out", str(tmp_path / "out")))
     rows = storage.read_json(str(out / "results.json"))["rows"]
-    found = {(r["pool"], r["method"]) for r in rows}
-    assert found == {
-        ("", "start"),
-        *((p, m) for p in given[8:10] for m in ("fine-tune labels 200", "pseudo-label none rounds 1 threshold 0.5")),
-    }
+    found, ways = {(r["start"], r["pool"], r["method"]) for r in rows}, ("pseudo-label none rounds 1 threshold 0.5", *PICKED)
+    of = "glasses 0.9"
+    assert found == {(of, "", "start"), *((of, p, m) for p in given[8:10] for m in ("fine-tune labels 200", *ways))}
     table = adapting.predictions(str(next((out / "cells").iterdir())))
     faces = data.load("drawn-faces").examples
     assert list(table["id"]) == list(faces["id"][faces["split"] == "test"])
@@ -61,7 +61,10 @@ def test_start_models_are_adapted_and_compared(models: list[str], tmp_path: Path
     for (pool, method, interval), row in gain.items():
         before = shown["", "start", interval]["value"]
         assert row["value"] == pytest.approx(shown[pool, method, interval]["value"] - before)
-    assert "pseudo-label" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.index("Foreseen, before training") < said.index("hold the rest")
+    foreseen = storage.read_json(str(out / "results.json"))["foreseen"]
+    assert {(one["pool"], one["method"]) for one in foreseen} == {(p, ways[0]) for p in given[8:10]}
     html = (out / "report.html").read_text()
     assert not re.search(r"\bnan\b|\bNone\b", re.sub(r"<svg.*?</svg>|<li>.*?</li>", "", html, flags=re.S))
     before_M = {file: file.stat().st_mtime_ns for file in out.glob("cells/*/done.json")}
@@ -76,14 +79,15 @@ def test_what_fails_is_told_and_the_others_are_shown(models: list[str], tmp_path
     with pytest.raises(ValueError, match=r"threshold 1, all, seed 0: No unlabelled image is told with so much certainty"):
         run(*given, "--threshold", "0.5", "0.9999999", "--out", str(tmp_path / "out"))
     rows = storage.read_json(str(tmp_path / "out/results.json"))["rows"]
-    assert {r["method"] for r in rows} == {"start", "pseudo-label none rounds 1 threshold 0.5"}
+    assert {r["method"] for r in rows} == {"start", "pseudo-label none rounds 1 threshold 0.5", *PICKED}
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (["--model", "nowhere"], "nowhere holds no trained model; give a folder below cells/ of a comparison"),
-        (["--pools", "women"], "Pool 'women' is not all"),
+        (["--pools", "women"], "'women' is not all"),
+        (["--most", "0"], "--most must be at least 1"),
         (["--methods", "mixmatch"], "Unknown adaptation 'mixmatch'"),
         (["--methods", "fixmatch:speed=3"], "speed"),
         (["--methods", "fixmatch:mu"], "--methods fixmatch:mu: write settings as fixmatch:name=value,name=value"),
@@ -112,7 +116,7 @@ def test_a_model_of_another_method_and_test_images_in_the_pool_are_refused(
     other = replace(faces, name="others", examples=faces.examples.assign(split=split))
     found = {"drawn-faces": faces, "others": other}
     monkeypatch.setattr(data, "load", found.__getitem__)
-    blank = replace(faces, name="blank", examples=faces.examples.drop(columns=["gender", "glasses"]))
+    blank = replace(faces, name="blank", checksum="1", examples=faces.examples.drop(columns=["gender", "glasses"]))
     found["blank"] = blank
     given = [
         "--model",
@@ -129,13 +133,16 @@ def test_a_model_of_another_method_and_test_images_in_the_pool_are_refused(
     ]
     with pytest.raises(ValueError, match="No image of the pool has a label, which fine-tune learns from; leave it out"):
         run(*given, "--out", str(tmp_path / "blank"))
-    with pytest.raises(ValueError, match=r"4,000 test images are in the pool too \(the first: 00000\)"):
+    with pytest.raises(ValueError, match=r"test images are in what .*erm.* learnt from too \(the first: 0"):
         run("--model", erm, "--unlabelled", "drawn-faces", "--test", "others", *QUIET)
+    found["none"] = replace(
+        faces, checksum="2", examples=faces.examples.assign(split=np.where(split == "test", "train", "test"))
+    )
+    with pytest.raises(ValueError, match=r"test images are in the pool too \(the first: 0"):
+        run("--model", erm, "--unlabelled", "none", "--test", "drawn-faces", *QUIET)
 
 
 def test_gains_are_paired_by_seed() -> None:
-    from biasray.report.adapt_rows import at, rows
-
     drawn = np.random.default_rng(0)
     tables = []
     for seed in range(3):
@@ -143,10 +150,32 @@ def test_gains_are_paired_by_seed() -> None:
         started_N = np.where(right_N, target_N, 1 - target_N)
         better_N = np.where(drawn.random(400) < 0.1, target_N, started_N)
         tables.append(pd.DataFrame({"id": range(400), "target": target_N, "started": started_N, "predicted": better_N}))
-    found = rows("there", {("all", "one"): tables}, ("Female", "Male"))
-    gain, accuracy = (at(found, "all", "one", metric, "seeds") for metric in ("accuracy minus start", "accuracy"))
+    key = Key("all", "all", "one")
+    found = rows("there", {key: tables}, ("Female", "Male"))
+    gain, accuracy = (at(found, key, metric, "seeds") for metric in ("accuracy minus start", "accuracy"))
     assert 0 < gain["low"] < 0.03 < gain["high"] < 0.1  # start models differ much, gains do not
     assert accuracy["high"] - accuracy["low"] > 0.3
     assert gain["p"] < 0.05
-    ratio = at(found, "all", "one", "accuracy ratio", "images")
+    ratio = at(found, key, "accuracy ratio", "images")
     assert 0.8 < ratio["low"] <= ratio["value"] <= 1
+
+
+def test_what_is_chosen_goes_by_validation_and_the_oracle_by_the_test_images() -> None:
+    target_N = np.resize([0, 1], 100)
+    wrong = {"good": [0], "bad": range(0, 60, 2), "start": range(0, 20, 2)}
+    said = {name: np.where(np.isin(np.arange(100), list(where)), 1 - target_N, target_N) for name, where in wrong.items()}
+    keys = {name: Key("all", "all", name) for name in ("bad", "good")}
+    found = {
+        key: [pd.DataFrame({"id": range(100), "target": target_N, "started": said["start"], "predicted": said[name]})]
+        for name, key in keys.items()
+    }
+
+    def chosen(good: float, bad: float, start: float) -> tuple[np.ndarray, np.ndarray]:
+        out = picked(found, {keys["bad"]: [(bad, start)], keys["good"]: [(good, start)]})
+        one, other = (out[Key("all", "all", name)][0]["predicted"].to_numpy() for name in (CHOSEN, ORACLE))
+        return one, other
+
+    for name, validation in (("good", (0.9, 0.8, 0.7)), ("bad", (0.7, 0.8, 0.6)), ("start", (0.7, 0.8, 0.8))):
+        one, oracle = chosen(*validation)
+        assert (one == said[name]).all()
+        assert (oracle == said["good"]).all()
