@@ -4,7 +4,8 @@
 
 Own settings: tau 0.95, lambda 1, mu 7, batch 64, SGD 0.03 with momentum 0.9 and weight decay 5e-4, moving average 0.999.
 Departures: the learning rate falls as half a cosine, not 7/16 of one; it starts from a trained model; 20 epochs of the labelled
-images, not 2^20 steps; pseudo-labels can be balanced (`balance`). Averages over unlabelled images count those left out.
+images, not 2^20 steps; pseudo-labels can be balanced (`balance`). Averages over unlabelled images count those left out, whose
+strong views are not looked at (batch norm does without them).
 """
 
 from typing import final

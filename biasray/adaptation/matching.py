@@ -82,7 +82,8 @@ class Matching(Method):
     def step(self, draw: Draw) -> Iterator[Objective]:
         few, many = draw(), draw("pool")
         with torch.no_grad():
-            p_BK = self.aligned(full(self.network(weak(many.image, many.key))).softmax(1))
+            weak_BCHW = weak(many.image, many.key)
+            p_BK = self.aligned(full(self.network(weak_BCHW)).softmax(1))
             p_B, label_B = p_BK.max(1)
             sure_B = p_B >= self.thresholds()[label_B]
             self.note(many, label_B, p_B)
@@ -90,7 +91,9 @@ class Matching(Method):
             share_K = None if self.config.balance == "none" else self.get_buffer("share_K")
             keep_B = thinned(sure_B, label_B, share_K, count_K, uniform(many.key, 1, THIN)[:, 0].to(p_B.device))
         loss = self.world.mean(ce(full(self.network(weak(few.image, few.key))), few.target))
-        loss_B = ce(full(self.network(strong(many.image, many.key))), label_B) * keep_B
+        row_L = keep_B.nonzero()[:, 0]  # the others' loss would be 0 times something
+        loss_L = ce(full(self.network(strong(weak_BCHW[row_L], many.key[row_L]))), label_B[row_L])
+        loss_B = torch.zeros_like(p_B).index_copy(0, row_L, loss_L)
         yield Objective(("network",), loss + self.config.weight * self.world.mean(loss_B))
         with torch.no_grad():
             for old, new in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):

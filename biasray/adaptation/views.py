@@ -20,28 +20,29 @@ FLIP, CHOICE, STRENGTH, CUT = 1, 2, 3, 4  # purposes of random numbers
 
 
 def weak(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
-    """A horizontal flip of every second image, and a shift by up to an eighth, edges repeated."""
-    with torch.autocast(image_BCHW.device.type, enabled=False):  # places of pixels need more than 8 bits
-        return _weak(image_BCHW, key_B)
-
-
-def strong(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
-    """A weak view, changed three times and cut; pixels stay in [0, 1]."""
-    with torch.autocast(image_BCHW.device.type, enabled=False):
-        return _strong(image_BCHW, key_B)
-
-
-def _weak(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
+    """A horizontal flip of every second image, and a shift by up to an eighth, in whole pixels, edges repeated."""
+    h, w = image_BCHW.shape[2:]
     u_B3 = uniform(key_B, 3, FLIP).to(image_BCHW.device)
-    flip_B = torch.where(u_B3[:, 0] < 0.5, -1.0, 1.0)
-    none_B = torch.zeros_like(flip_B)
-    shift_B2 = 2 * SHIFT * (2 * u_B3[:, 1:] - 1)  # half a side is 1
-    theta_B23 = torch.stack([flip_B, none_B, shift_B2[:, 0], none_B, torch.ones_like(flip_B), shift_B2[:, 1]], 1).view(-1, 2, 3)
-    return _moved(image_BCHW, theta_B23)
+    row_BH, column_BW = (_shifted(u_B3[:, place], side) for place, side in ((1, h), (2, w)))
+    column_BW = torch.where(u_B3[:, :1] < 0.5, w - 1 - column_BW, column_BW)
+    here_B = torch.arange(len(image_BCHW), device=image_BCHW.device)
+    return image_BCHW.permute(0, 2, 3, 1)[here_B[:, None, None], row_BH[:, :, None], column_BW[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _strong(image_BCHW: Tensor, key_B: Tensor) -> Tensor:
-    out_BCHW = _weak(image_BCHW, key_B)
+def _shifted(u_B: Tensor, side: int) -> Tensor:
+    """(B, side) which pixel is where, along one axis."""
+    most = int(SHIFT * side)
+    shift_B = (u_B * (2 * most + 1)).long() - most
+    return (torch.arange(side, device=u_B.device) + shift_B[:, None]).clamp(0, side - 1)
+
+
+def strong(weak_BCHW: Tensor, key_B: Tensor) -> Tensor:
+    """A weak view, changed three times and cut; pixels stay in [0, 1]."""
+    with torch.autocast(weak_BCHW.device.type, enabled=False):  # places of pixels need more than 8 bits
+        return _strong(weak_BCHW, key_B)
+
+
+def _strong(out_BCHW: Tensor, key_B: Tensor) -> Tensor:
     choice_BR = (uniform(key_B, CHANGES, CHOICE) * len(_OPS)).long().to(out_BCHW.device)
     strength_BR = uniform(key_B, CHANGES, STRENGTH).to(out_BCHW)
     for r in range(CHANGES):
