@@ -29,22 +29,22 @@ def test_shares_of_the_pool_are_estimated_though_the_start_model_is_biased(women
     assert found.em_K[0] == pytest.approx(women / 3000, abs=0.04)
 
 
-def test_equal_shares_harm_in_a_pool_of_women_unless_the_start_model_hardly_knows_women() -> None:
-    fair, biased = (outlook(told(3000, 0, bias), "equal", 0.9, CLASSES) for bias in (0.0, 2.0))
+def test_a_pool_of_women_harms_a_fair_start_model_and_helps_one_that_takes_women_for_men() -> None:
+    fair, biased = (outlook(told(3000, 0, bias), "none", 0.6, CLASSES) for bias in (0.0, 2.5))
     assert fair.word == "will harm"
-    assert fair.after_K[0] < 0.6 < fair.start_K[0]
-    assert "hardly any of the pool is Male" in " ".join(fair.because)
-    assert biased.ratio.value > 0
-    estimated = outlook(told(3000, 0), "estimated", 0.9, CLASSES)
-    assert estimated.accuracy.value > fair.accuracy.value + 0.1
+    assert fair.after_K[0] > fair.start_K[0]
+    assert fair.after_K[1] < fair.start_K[1]
+    assert "Male is told rightly less often" in fair.because[0]
+    assert biased.ratio.low > 0
+    assert biased.word == "risky"  # for all that there is no man in the pool
+    assert "hardly any of the pool is Male" in " ".join(biased.because)
 
 
 def test_equal_shares_help_a_biased_start_model_in_a_mixed_pool() -> None:
     equal, none = (outlook(told(1500, 1500, 1.0), balance, 0.9, CLASSES) for balance in ("equal", "none"))
     assert equal.word == "works"
-    assert equal.because == ()
     assert equal.ratio.low > 0
-    assert equal.ratio.value > none.ratio.value
+    assert equal.ratio.value > none.ratio.value + 0.1
 
 
 def test_what_speaks_against_a_pool_is_said() -> None:
