@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -25,6 +26,13 @@ def discover(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
                 assert name not in found, f"{module.__name__} defines two of {base.__name__}"
                 found[name] = value
     return found
+
+
+def named(found: Mapping[str, T], name: str, kind: str) -> T:
+    """One of them by name; raises ValueError where there is none."""
+    if name not in found:
+        raise ValueError(f"Unknown {kind} '{name}'; choose from {', '.join(found)}.")
+    return found[name]
 
 
 def tabled(package: ModuleType, table: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Search ranges, written beside the defaults: `eta: Annotated[float, Range(1e-3, 1e-1, log=True)] = 1e-2`."""
 
 import math
+import sys
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -49,6 +50,11 @@ def settings(config: type, given: dict[str, Any], owner: str) -> Any:
         if not _fits(value, hints[name]):
             raise ValueError(f"Setting '{name}' of {owner} cannot be {value!r}; it is {_named(hints[name])}.")
     return config(**given)
+
+
+def configured(kind: type, given: dict[str, Any], name: str) -> Any:
+    """An instance of the Config beside a class in its module, with these fields; raises ValueError as `settings` does."""
+    return settings(sys.modules[kind.__module__].Config, given, name)
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -15,6 +15,7 @@ from biasray.data.dataset import OWN_COLUMNS
 from biasray.data.imported import MANIFEST
 from biasray.data.importing import Shard, chosen, describe, duplicates, finished, labels, make_shard, slice_rows
 from biasray.data.opinion import compared
+from biasray.discovery import named
 from biasray.engine.cluster import connect
 from biasray.engine.work import last_line
 
@@ -47,9 +48,7 @@ def import_data(
     person are left in `REVIEW`. Raises ValueError where the source has another layout, the folder holds another import, or more
     than `most_set_aside` of the files cannot be used. Finished shards stay in any case.
     """
-    if name not in data.adapters():
-        raise ValueError(f"Unknown data set '{name}'; choose one of {', '.join(data.adapters())}.")
-    adapter = data.adapters()[name](labels)
+    adapter = named(data.adapters(), name, "data set")(labels)
     source, out = storage.absolute(source), storage.absolute(out)  # workers have other working directories
     if not storage.exists(source):
         raise ValueError(f"There is no {source}; give --source the folder that holds {name}.")

@@ -1,7 +1,6 @@
 """Debiasing methods: one module per paper, found by discovery."""
 
 import dataclasses
-import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,7 +10,7 @@ from torch import nn
 import biasray.methods
 from biasray import space
 from biasray.contract import Labels, Method
-from biasray.discovery import discover
+from biasray.discovery import discover, named
 
 
 @cache
@@ -31,16 +30,12 @@ def informed(name: str) -> bool:
 
 
 def get(name: str) -> type[Method]:
-    if name not in found():
-        raise ValueError(f"Unknown method '{name}'; choose from {', '.join(found())}.")
-    return found()[name]
+    return named(found(), name, "method")
 
 
 def config(name: str, given: dict[str, Any]) -> Any:
     """The Config of a method with these fields; raises ValueError on a field that it does not have."""
-    made = space.settings(sys.modules[get(name).__module__].Config, given, name)
-    assert dataclasses.is_dataclass(made)
-    return made
+    return space.configured(get(name), given, name)
 
 
 def build(name: str, make: Callable[[int], nn.Module], labels: Labels, settings: dict[str, Any], epochs: int) -> Method:

@@ -6,6 +6,7 @@ A name of torchvision's with `:imagenet` behind it, such as resnet50:imagenet, s
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from biasray.discovery import named
 from biasray.networks.cnn import SmallCNN
 from biasray.networks.ifbid import DigitCNN, GenderCNN
 from biasray.networks.mlp import MLP
@@ -27,8 +28,7 @@ NETWORKS: Mapping[str, Callable[[Shape, int], Network]] = {
 def check(name: str) -> None:
     """Raises ValueError for a name that is unknown or whose weights cannot be had; fetches the weights."""
     network, colon, weights = name.partition(":")
-    if network not in NETWORKS:
-        raise ValueError(f"Unknown network '{network}'; choose one of {', '.join(NETWORKS)}.")
+    named(NETWORKS, network, "network")
     if not colon:
         return
     if weights != "imagenet" or network not in PUBLISHED:

@@ -108,7 +108,7 @@ def test_the_smallest_image_allowed_works(name: str, side: int) -> None:
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="Unknown network 'vgg'; choose one of mlp, "):
+    with pytest.raises(ValueError, match="Unknown network 'vgg'; choose from mlp, "):
         networks.build("vgg", SHAPE, 2)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from biasray.discovery import tabled
+from biasray.discovery import named, tabled
 
 Maker = Callable[[], Any]
 
@@ -21,6 +21,4 @@ def found() -> Mapping[str, Maker]:
 
 def known(name: str) -> Maker:
     """The maker of this name; raises ValueError for one that there is not."""
-    if name not in found():
-        raise ValueError(f"Unknown estimator '{name}'; choose from {', '.join(found())}.")
-    return found()[name]
+    return named(found(), name, "estimator")

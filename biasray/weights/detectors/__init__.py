@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from sklearn.pipeline import make_pipeline
 
-from biasray.discovery import tabled
+from biasray.discovery import named, tabled
 from biasray.networks.layout import Layout
 from biasray.weights.chain import convolutions
 from biasray.weights.fronts import Augmented, Canonical, Columns
@@ -25,9 +25,7 @@ def found() -> Mapping[str, Maker]:
 
 def known(name: str) -> Maker:
     """The maker of this name; raises ValueError for one that there is not."""
-    if name not in found():
-        raise ValueError(f"Unknown detector '{name}'; choose from {', '.join(found())}.")
-    return found()[name]
+    return named(found(), name, "detector")
 
 
 def build(name: str, layout: Layout, seed: int, layers: Layers = "all", front: Front = "none") -> Any:
