@@ -171,7 +171,7 @@ def adapt(
             raise ValueError(f"No image of the pool has a label, which {adapting.method} learns from; leave it out.")
         tables["labelled"] = Images(pool.dataset, pool.row_N[known_R], pool.target_N[known_R]).table(device, precision)
     target_N = torch.tensor(prepared.tables["train"]["target"].to_numpy())
-    told = Labels(target_N, len(adapting.classes), rows={name: len(table) for name, table in tables.items()})
+    told = Labels(target_N, len(adapting.classes), rows={name: len(of) for name, of in tables.items()}, names=adapting.classes)
     make = weights(of, prepared.shape, len(adapting.classes))
     plan = Plan(recipe=adapting.recipe, seed=adapting.seed, precision=precision)
     place = Place(folder=folder, since=began, device=device, save_seconds=save_seconds, progress=progress)

@@ -46,6 +46,7 @@ class Labels:
     biases: int = 0
     rows: Mapping[str, int] | None = None  # lengths of all tables, by name
     secondary: Mapping[str, tuple[int, ...]] | None = None  # tables whose target is another attribute: examples of each value
+    names: tuple[str, ...] = ()  # of the classes, to tell a user of them
 
 
 class Objective(NamedTuple):

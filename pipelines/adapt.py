@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from biasray import adaptation, adapting, data, storage
 from biasray.adaptation.balance import Balance
-from biasray.adaptation.guard import outlook
+from biasray.adaptation.guard import Outlook, outlook, surveyed
 from biasray.adapting import CHOICE, DONE, Adaptation, Start, classified
 from biasray.bias.crossed import refuse_unlike
 from biasray.bias.part import part
@@ -26,6 +26,7 @@ from biasray.random import rng
 from biasray.report import adapt_page, adapt_rows
 from biasray.report.adapt_guard import Foreseen, foreseen
 from biasray.report.adapt_rows import Key
+from biasray.report.results import Row
 from pipelines.cli import about, run
 from pipelines.place import claim, flat, refuse_relative
 from pipelines.progress import Progress
@@ -111,15 +112,10 @@ def main(config: Config) -> str:
             found.setdefault(key, []).append(adapting.predictions(folder))
             if "labelled" not in adaptation.get(a.method).needs:
                 choice.setdefault(key, []).append(tuple(done[CHOICE]))
-    rows = adapt_rows.rows(config.test, {**found, **adapt_rows.picked(found, choice)}, plan.classes) if found else []
+    rows = list[Row]()
     if found:
-        said = about(made)
-        seen = [{**key._asdict(), **one._asdict()} for key, one in guard.items()]
-        storage.write_json(storage.join(out, "results.json"), {"about": said, "rows": rows, "foreseen": seen})
-        sizes = {pool: len(row_P) for pool, row_P in plan.pools.items()}
-        shown = {key: one for key, one in guard.items() if key in found}
-        page = adapt_page.render(rows, plan.classes, sizes, shown, _settings(each), failed, said)
-        storage.write(storage.join(out, "report.html"), page.encode())
+        rows = adapt_rows.rows(config.test, {**found, **adapt_rows.picked(found, choice)}, plan.classes)
+        _leave(plan, rows, {key: one for key, one in guard.items() if key in found}, failed, about(made), out)
         print(f"{adapt_page.text(rows, plan.classes)}\n\n{name}/report.html and results.json hold the rest.")
     if records:
         means = {metric(*(r[part].replace("=", " ") for part in Key._fields), r["metric"]): r["value"] for r in rows}
@@ -127,6 +123,18 @@ def main(config: Config) -> str:
     if failed:
         raise ValueError("\n".join([*failed, "What failed is not shown; the same command tries it again."]))
     return out
+
+
+def _leave(
+    plan: Plan, rows: list[Row], guard: dict[Key, Foreseen], failed: Sequence[str], said: dict[str, Any], out: str
+) -> None:
+    """Write results and page."""
+    foreseen = [{**key._asdict(), **one._asdict()} for key, one in guard.items()]
+    storage.write_json(storage.join(out, "results.json"), {"about": said, "rows": rows, "foreseen": foreseen})
+    sizes = {pool: len(row_P) for pool, row_P in plan.pools.items()}
+    settings = _settings([a.adapting for a in plan.asked])
+    page = adapt_page.render(rows, plan.classes, sizes, guard, settings, failed, said)
+    storage.write(storage.join(out, "report.html"), page.encode())
 
 
 def _foreseen(config: Config, plan: Plan, out: str) -> dict[Key, Foreseen]:
@@ -140,10 +148,15 @@ def _foreseen(config: Config, plan: Plan, out: str) -> dict[Key, Foreseen]:
     lost = look_all(looks, plan.sources, plan.unlabelled, plan.pools, list(folders.values()), config.compute, scratch)
     if lost:
         raise ValueError(f"{plan.starts[next(iter(lost))].folder}: {next(iter(lost.values()))}")
-    seen = dict[Key, list[Any]]()
+    surveys = {
+        (of.folder, pool): surveyed(told(folders[of.folder], pool, row_P), plan.classes)
+        for of in plan.starts
+        for pool, row_P in plan.pools.items()
+    }
+    seen = dict[Key, list[Outlook]]()
     for k, a in judged.items():
-        of = told(folders[a.start], a.pool, plan.pools[a.pool])
-        seen.setdefault(plan.keys[k], []).append(outlook(of, a.settings["balance"], a.settings["threshold"], plan.classes))
+        one = outlook(surveys[a.start, a.pool], a.settings["balance"], a.settings["threshold"])
+        seen.setdefault(plan.keys[k], []).append(one)
     return {key: foreseen(each) for key, each in seen.items()}
 
 
@@ -158,6 +171,7 @@ def _planned(config: Config) -> Plan:
         raise ValueError("Give --model, --pools, --methods and --balance one value or more each.")
     device, chosen = cluster.device(config.compute), _variants(config)
     starts = [adapting.start(storage.absolute(folder)) for folder in config.model]
+    _refuse_alike(starts)
     unlabelled, tested = data.load(config.unlabelled), data.load(config.test)
     sources = {place: data.load(place) for place in {of.task.data for of in starts}}
     target = starts[0].task.target
@@ -192,6 +206,16 @@ def _planned(config: Config) -> Plan:
     for of in starts:
         adapting.weights(of, tested.shape, len(classes))(len(classes))  # refuses weights that do not fit
     return Plan(asked, keys, starts, classes, pools, own, unlabelled)
+
+
+def _refuse_alike(starts: Sequence[Start]) -> None:
+    """Raises ValueError for start models that would be taken for seeds of one another and are not."""
+    for of in starts[1:]:
+        other = next(one for one in starts if one.level == of.level)
+        if (of.task, of.network) != (other.task, other.network):
+            raise ValueError(
+                f"{of.folder} and {other.folder} both learnt from {of.level}, but not in the same way; adapt them in two runs."
+            )
 
 
 def _seen(of: Start, source: DataSet) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ validation images of its own data, give by expectation and maximisation (`metric
 Axes: P row of the pool, V validation image, B example of a batch, K class.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -53,19 +54,20 @@ def kept(count_K: Tensor, share_K: Tensor | None) -> Tensor:
     return wanted_K * most_K.min()
 
 
-def chosen(label_P: Tensor, share_K: Tensor | None, classes: int, generator: torch.Generator) -> Tensor:
+def chosen(label_P: Tensor, share_K: Tensor | None, names: Sequence[str], generator: torch.Generator) -> Tensor:
     """Rows with a pseudo-label (-1 is none), at random as many of each class as there are to be, in random order.
 
     Raises ValueError where there is none, or no pseudo-label of a class that is to have a share.
     """
-    label_P = label_P.cpu()
+    label_P, classes = label_P.cpu(), len(names)
     count_K = torch.bincount(label_P[label_P >= 0], minlength=classes)
     if not count_K.sum():
         raise ValueError("No unlabelled image is told with so much certainty as --threshold asks for; lower it.")
     if share_K is not None and bool(((count_K == 0) & (share_K.cpu() > RARE)).any()):
-        missing = [k for k in range(classes) if not count_K[k]]
+        missing = next(name for name, count in zip(names, count_K, strict=True) if not count)
         raise ValueError(
-            f"No unlabelled image is told as class {missing[0]}, so pseudo-labels cannot be balanced; give --balance none."
+            f"No unlabelled image is surely told as {missing}, so pseudo-labels cannot be balanced; "
+            "give a lower --threshold, or --balance none."
         )
     keep_K = kept(count_K, None if share_K is None else share_K.cpu()).round().long()
     order_P = torch.randperm(len(label_P), generator=generator)

@@ -44,6 +44,19 @@ class Told(NamedTuple):
     spread: float  # of the pool's images over that of validation images, as `directions` counts
 
 
+class Survey(NamedTuple):
+    """A pool as the start model sees it, whatever is then learnt from it."""
+
+    told: Told
+    classes: tuple[str, ...]
+    likely_VK: Floats  # probabilities of validation images, calibrated
+    prior_K: Floats  # how often classes occur among them
+    share_K: Floats  # how often they occur in the pool, by black-box shift estimation; NaN where it cannot be told
+    low_K: Floats
+    high_K: Floats
+    em_K: Floats  # and by expectation and maximisation
+
+
 class Expected(NamedTuple):
     value: float
     low: float
@@ -55,10 +68,6 @@ class Outlook(NamedTuple):
 
     word: Word
     because: tuple[str, ...]  # in words, one a reason
-    share_K: Floats  # how often classes occur in the pool: by black-box shift estimation; NaN where it cannot be told
-    low_K: Floats
-    high_K: Floats
-    em_K: Floats  # and by expectation and maximisation
     kept_K: Floats  # pseudo-labels that are learnt from
     start_K: Floats  # accuracy of the start model on each class
     after_K: Floats  # expected once it has learnt
@@ -66,43 +75,33 @@ class Outlook(NamedTuple):
     ratio: Expected  # change of the lowest over the highest
 
 
-def outlook(told: Told, balance: Balance, threshold: float, classes: tuple[str, ...]) -> Outlook:
+def surveyed(told: Told, classes: tuple[str, ...]) -> Survey:
     """Raises ValueError where a class has no validation image, or where the start model names classes in another order."""
-    n, said_V, said_P = len(classes), told.p_VK.argmax(1), told.p_PK.argmax(1)
-    confusion_TK = np.bincount(told.target_V * n + said_V, minlength=n * n).reshape(n, n)
+    n, drawn = len(classes), rng("guard")
+    confusion_TK = np.bincount(told.target_V * n + told.p_VK.argmax(1), minlength=n * n).reshape(n, n)
     _refuse_other_order(confusion_TK, classes)
-    right = calibrated(told.p_VK, told.target_V)
-    prior_K = confusion_TK.sum(1) / confusion_TK.sum()
-    em_K = em(right(told.p_PK), prior_K)
-
-    there_K = np.bincount(said_P[told.p_PK.max(1) > threshold], minlength=n)
-    asked_K = {"none": None, "equal": np.full(n, 1 / n), "estimated": em_K}[balance]
-    kept_K = kept(torch.from_numpy(there_K), None if asked_K is None else torch.from_numpy(asked_K)).numpy()
-    after_V = (right(told.p_VK) * kept_K / prior_K).argmax(1) if kept_K.any() else said_V
-
-    drawn, count_K = rng("guard"), np.bincount(said_P, minlength=n)
+    right, prior_K = calibrated(told.p_VK, told.target_V), confusion_TK.sum(1) / confusion_TK.sum()
+    count_K = np.bincount(told.p_PK.argmax(1), minlength=n)
     (share_K,) = resampled(confusion_TK[None], count_K[None])
-    share_RK = resampled(
-        redrawn(confusion_TK, drawn, RESAMPLES), drawn.multinomial(len(said_P), count_K / len(said_P), RESAMPLES)
-    )
+    count_RK = drawn.multinomial(count_K.sum(), count_K / count_K.sum(), RESAMPLES)
+    share_RK = resampled(redrawn(confusion_TK, drawn, RESAMPLES), count_RK)
     known_RK = share_RK[~np.isnan(share_RK).any(1)]
     low_K, high_K = np.quantile(known_RK, [0.025, 0.975], axis=0) if len(known_RK) else (np.zeros(n), np.ones(n))
-    times_RV = np.concatenate([np.ones((1, len(said_V))), times_drawn(told.target_V, drawn, RESAMPLES)])
+    return Survey(told, classes, right(told.p_VK), prior_K, share_K, low_K, high_K, em(right(told.p_PK), prior_K))
+
+
+def outlook(survey: Survey, balance: Balance, threshold: float) -> Outlook:
+    """What learning from the pseudo-labels above a threshold, balanced so, will do."""
+    told, n = survey.told, len(survey.classes)
+    said_V, said_P = told.p_VK.argmax(1), told.p_PK.argmax(1)
+    there_K = np.bincount(said_P[told.p_PK.max(1) > threshold], minlength=n)
+    asked_K = {"none": None, "equal": np.full(n, 1 / n), "estimated": survey.em_K}[balance]
+    kept_K = kept(torch.from_numpy(there_K), None if asked_K is None else torch.from_numpy(asked_K)).numpy()
+    after_V = (survey.likely_VK * kept_K / survey.prior_K).argmax(1) if kept_K.any() else said_V
+    times_RV = np.concatenate([np.ones((1, len(said_V))), times_drawn(told.target_V, rng("guard"), RESAMPLES)])
     start_RK, after_RK = (_accuracies(said == told.target_V, told.target_V, times_RV) for said in (said_V, after_V))
-    found = Outlook(
-        word="works",
-        because=(),
-        share_K=share_K,
-        low_K=low_K,
-        high_K=high_K,
-        em_K=em_K,
-        kept_K=kept_K,
-        start_K=start_RK[0],
-        after_K=after_RK[0],
-        accuracy=_expected(after_RK.mean(1) - start_RK.mean(1)),
-        ratio=_expected(_ratio(after_RK) - _ratio(start_RK)),
-    )
-    return _judged(found, told.spread, classes)
+    accuracy, ratio = _expected(after_RK.mean(1) - start_RK.mean(1)), _expected(_ratio(after_RK) - _ratio(start_RK))
+    return _judged(Outlook("works", (), kept_K, start_RK[0], after_RK[0], accuracy, ratio), survey)
 
 
 def _accuracies(right_V: NDArray[np.bool_], target_V: NDArray[np.int64], times_RV: Floats) -> Floats:
@@ -122,40 +121,48 @@ def _ratio(share: Floats) -> Floats:
     return np.asarray(share.min(-1) / np.where(highest > 0, highest, 1))
 
 
-def _judged(found: Outlook, spread: float, classes: tuple[str, ...]) -> Outlook:
+def _judged(found: Outlook, survey: Survey) -> Outlook:
     """With the verdict: harm has to be certain, and what works is expected to help and has nothing against it."""
-    because, per_cent = list[str](), lambda x: f"{100 * x:.0f} %"
-    for k, name in enumerate(classes):
+    because, against = list[str](), _against(found, survey)
+    for k, name in enumerate(survey.classes):
         if found.after_K[k] < found.start_K[k]:
-            learnt, change = (
-                found.kept_K[k] / found.kept_K.sum(),
-                f"{per_cent(found.start_K[k])} to {per_cent(found.after_K[k])}",
-            )
-            because.append(
-                f"{name} is told rightly less often, {change}, since {per_cent(learnt)} of what is learnt says {name}"
-            )
+            change = f"{_percent(found.start_K[k])} to {_percent(found.after_K[k])}"
+            learnt = _percent(found.kept_K[k] / found.kept_K.sum())
+            because.append(f"{name} is told rightly less often, {change}, since {learnt} of what is learnt says {name}")
     harms = found.accuracy.high < 0 or found.ratio.high < 0
     falls = found.accuracy.value < 0 or found.ratio.value < 0
-    against = list[str]()
-    for k, name in enumerate(classes):
-        if np.nanmin([found.share_K[k], found.em_K[k]]) < ABSENT:
-            span = f"{per_cent(found.low_K[k])} to {per_cent(found.high_K[k])}, or {per_cent(found.em_K[k])}"
-            against.append(f"hardly any of the pool is {name} ({per_cent(found.share_K[k])}, {span})")
-        elif found.kept_K[k] < FEW:
-            against.append(f"only {found.kept_K[k]:.0f} images are learnt as {name}")
-        if found.start_K[k] < 1 / len(classes):
-            against.append(f"the start model tells {name} less often than chance ({per_cent(found.start_K[k])})")
-    if np.isnan(found.share_K).any():
-        against.append("the start model says the same of every class, so how often they occur cannot be told")
-    if ((found.em_K < found.low_K) | (found.em_K > found.high_K)).any():
-        two = " and ".join(
-            ", ".join(f"{n} {per_cent(x)}" for n, x in zip(classes, of, strict=True)) for of in (found.share_K, found.em_K)
-        )
-        against.append(f"the pool differs from validation in more than how often classes occur (two estimates: {two})")
-    if spread < NARROW:
-        against.append(f"the pool is narrow: its images vary in {per_cent(spread)} of the directions of validation images")
     word: Word = "will harm" if harms else "risky" if falls or against else "works"
     return found._replace(word=word, because=(*because, *against))
+
+
+def _against(found: Outlook, survey: Survey) -> list[str]:
+    """What speaks against a pool, or against what the start model says of it."""
+    said = list[str]()
+    for k, name in enumerate(survey.classes):
+        share, em_share = survey.share_K[k], survey.em_K[k]
+        if np.nanmin([share, em_share]) < ABSENT:
+            span = f"{_percent(survey.low_K[k])} to {_percent(survey.high_K[k])}, or {_percent(em_share)}"
+            said.append(f"hardly any of the pool is {name} ({_percent(share)}, {span})")
+        elif found.kept_K[k] < FEW:
+            said.append(f"only {found.kept_K[k]:.0f} images are learnt as {name}")
+        if found.start_K[k] < 1 / len(survey.classes):
+            said.append(f"the start model tells {name} less often than chance ({_percent(found.start_K[k])})")
+    if np.isnan(survey.share_K).any():
+        said.append("the start model says the same of every class, so how often they occur cannot be told")
+    elif ((survey.em_K < survey.low_K) | (survey.em_K > survey.high_K)).any():
+        two = " and ".join(
+            ", ".join(f"{name} {_percent(x)}" for name, x in zip(survey.classes, of, strict=True))
+            for of in (survey.share_K, survey.em_K)
+        )
+        said.append(f"the pool differs from validation in more than how often classes occur (two estimates: {two})")
+    if survey.told.spread < NARROW:
+        spread = _percent(survey.told.spread)
+        said.append(f"the pool is narrow: its images vary in {spread} of the directions of validation images")
+    return said
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def directions(feature_ND: Floats) -> float:

@@ -46,9 +46,10 @@ class PseudoLabel(Method):
 
     def __init__(self, make: Callable[[int], nn.Module], labels: Labels, config: Config, epochs: int) -> None:
         super().__init__(make, labels, config, epochs)
-        self.network, self.config, self.epochs, self.classes = make(labels.classes), config, epochs, labels.classes
+        self.network, self.config, self.epochs = make(labels.classes), config, epochs
         assert labels.rows
         self.pool, self.known = labels.rows["unlabelled"], labels.rows["validation"]
+        self.names = labels.names or tuple(f"class {k}" for k in range(labels.classes))
         self.register_buffer("p_PK", torch.zeros(self.pool, labels.classes))
         self.register_buffer("share_K", torch.zeros(labels.classes))  # of the classes, by the start model
         self.register_buffer("kept_P", torch.zeros(self.pool, dtype=torch.bool))  # learnt from in this round
@@ -89,7 +90,7 @@ class PseudoLabel(Method):
             p_P, label_P = self.get_buffer("p_PK").max(1)
             label_P = torch.where(p_P > self.config.threshold, label_P, -1)
             share_K = None if self.config.balance == "none" else self.get_buffer("share_K")
-            kept_P[chosen(label_P, share_K, self.classes, generator).to(kept_P.device)] = True
+            kept_P[chosen(label_P, share_K, self.names, generator).to(kept_P.device)] = True
         row_R = kept_P.nonzero()[:, 0].cpu()
         return row_R[torch.randperm(len(row_R), generator=generator)]
 

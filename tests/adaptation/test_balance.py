@@ -6,6 +6,7 @@ import torch
 from biasray.adaptation.balance import chosen, counted, shares, thinned
 
 LABEL_P = torch.tensor([0] * 60 + [1] * 30 + [-1] * 40)
+NAMES = ("Female", "Male")
 GENERATOR = torch.Generator().manual_seed(0)
 
 
@@ -13,7 +14,7 @@ GENERATOR = torch.Generator().manual_seed(0)
     ("share", "want"), [(None, (60, 30)), ([0.5, 0.5], (30, 30)), ([0.8, 0.2], (60, 15)), ([0.2, 0.8], (8, 30))]
 )
 def test_as_many_are_kept_as_can_be_had_with_these_shares(share: list[float] | None, want: tuple[int, int]) -> None:
-    row = chosen(LABEL_P, None if share is None else torch.tensor(share), 2, GENERATOR)
+    row = chosen(LABEL_P, None if share is None else torch.tensor(share), NAMES, GENERATOR)
     assert torch.bincount(LABEL_P[row], minlength=2).tolist() == list(want)
     assert (LABEL_P[row] >= 0).all()
     assert len(row.unique()) == len(row)
@@ -21,7 +22,7 @@ def test_as_many_are_kept_as_can_be_had_with_these_shares(share: list[float] | N
 
 
 def test_of_a_class_that_hardly_occurs_none_need_be_there() -> None:
-    row = chosen(torch.zeros(20, dtype=torch.long), torch.tensor([0.999, 0.001]), 2, GENERATOR)
+    row = chosen(torch.zeros(20, dtype=torch.long), torch.tensor([0.999, 0.001]), NAMES, GENERATOR)
     assert len(row) == 20
 
 
@@ -29,9 +30,9 @@ def test_what_cannot_be_balanced_is_refused_in_words() -> None:
     with pytest.raises(
         ValueError, match="No unlabelled image is told with so much certainty as --threshold asks for; lower it"
     ):
-        chosen(torch.full((9,), -1), None, 2, GENERATOR)
-    with pytest.raises(ValueError, match="No unlabelled image is told as class 1, so pseudo-labels cannot be balanced"):
-        chosen(torch.zeros(9, dtype=torch.long), torch.tensor([0.5, 0.5]), 2, GENERATOR)
+        chosen(torch.full((9,), -1), None, NAMES, GENERATOR)
+    with pytest.raises(ValueError, match="No unlabelled image is surely told as Male, so pseudo-labels cannot be balanced"):
+        chosen(torch.zeros(9, dtype=torch.long), torch.tensor([0.5, 0.5]), NAMES, GENERATOR)
 
 
 def test_a_batch_is_thinned_to_the_same_shares_on_average() -> None:
