@@ -43,6 +43,7 @@ class Start(NamedTuple):
     seed: int
     network: str
     checksum: str  # of its weights
+    made: dict[str, Any]  # all that determined it but its seed
 
     @property
     def level(self) -> str:
@@ -61,7 +62,8 @@ def start(folder: str) -> Start:
     if made.get("method") != "erm":
         raise ValueError(f"{folder} was not trained by erm but by {made.get('method')}; give a plain classifier.")
     fields: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in made["task"].items()}
-    return Start(folder, Task(**fields), made["seed"], made["network"], storage.checksum(storage.read(weights)))
+    others = {name: x for name, x in made.items() if name not in ("seed", "called")}
+    return Start(folder, Task(**fields), made["seed"], made["network"], storage.checksum(storage.read(weights)), others)
 
 
 @final
@@ -117,10 +119,16 @@ def classified(dataset: DataSet, row_N: NDArray[np.int64], target: str, classes:
 
 
 def learnt(of: Start, dataset: DataSet) -> Prepared:
-    """What the start model learnt from, as it was. Raises ValueError for digits that were coloured for it."""
+    """What the start model learnt from, as it was. Raises ValueError where the data are others now, where a class has no
+    validation image, and for digits that were coloured for it."""
+    if of.made["data_checksum"] != dataset.checksum:
+        raise ValueError(f"{of.task.data} holds other data than {of.folder} learnt from; train it again.")
     prepared = prepare(dataset, of.task, of.seed)
     if RGB[0] in prepared.tables["train"]:
         raise ValueError(f"{of.folder} learnt from coloured digits; give a model of images as they are stored.")
+    if absent := set(range(len(prepared.targets))) - set(prepared.tables["validation"]["target"]):
+        name, why = prepared.targets[min(absent)], "by which ways to adapt are judged and chosen"
+        raise ValueError(f"{of.folder} has no validation image of {name}, {why}; train it with --validation balanced.")
     return prepared
 
 

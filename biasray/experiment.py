@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from biasray import data, methods, networks, storage
+from biasray.bias.part import ALL
 from biasray.bias.task import Question, Task, resolve
 from biasray.data.dataset import DataSet
 from biasray.loop import Select
@@ -111,6 +112,8 @@ class Experiment:
         """Of what determines the result: where the data lie is not in it, their checksum is."""
         fields = {**dataclasses.asdict(self), "results": RESULTS}
         del fields["task"]["data"], fields["called"]
+        if self.task.only == ALL:
+            del fields["task"]["only"]
         if "secondary" not in methods.get(self.method).needs:
             del fields["task"]["unlearn"]
         return storage.fingerprint(fields)

@@ -41,7 +41,8 @@ def look(
     device: torch.device,
 ) -> None:
     """Leave validation.parquet and pool.parquet (p_0 ..., with `target` and `row`), and last `looked.json`: in how many
-    directions the images of each pool vary over those of validation, as many of each."""
+    directions the images of each pool vary over those of validation, as many of each; and the shares of the classes among the
+    images that it learnt from."""
     of = start(asked.start)
     prepared = learnt(of, source)
     dtype = torch.float64 if asked.precision == "float64" else torch.float32
@@ -66,7 +67,8 @@ def look(
         here, there = part, Images(source, _evenly(known.row_N, n), _evenly(known.target_N, n))
         own, theirs = (directions(seen(features, images).double().numpy()) for images in (here, there))
         spreads[name] = own / theirs if theirs else 0.0
-    storage.write_json(storage.join(folder, LOOKED), {"spread": spreads})
+    count_K = np.bincount(prepared.tables["train"]["target"], minlength=len(prepared.targets))
+    storage.write_json(storage.join(folder, LOOKED), {"spread": spreads, "labelled": (count_K / count_K.sum()).tolist()})
 
 
 def told(folder: str, pool: str, row_P: NDArray[np.int64]) -> Told:
@@ -74,8 +76,9 @@ def told(folder: str, pool: str, row_P: NDArray[np.int64]) -> Told:
     known, every = (storage.read_table(storage.join(folder, f"{name}.parquet")) for name in ("validation", "pool"))
     columns = [name for name in known if name.startswith("p_")]
     p_PK = every.set_index("row").loc[row_P, columns].to_numpy(np.float64)
-    spread = storage.read_json(storage.join(folder, LOOKED))["spread"][pool]
-    return Told(known[columns].to_numpy(np.float64), known["target"].to_numpy(np.int64), p_PK, spread)
+    looked, target_V = storage.read_json(storage.join(folder, LOOKED)), known["target"].to_numpy(np.int64)
+    labelled_K = np.array(looked["labelled"])
+    return Told(known[columns].to_numpy(np.float64), target_V, p_PK, labelled_K, looked["spread"][pool])
 
 
 def _unlabelled(dataset: DataSet, row_N: NDArray[np.int64]) -> Images:

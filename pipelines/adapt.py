@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from biasray import adaptation, adapting, data, storage
 from biasray.adaptation.balance import Balance
-from biasray.adaptation.guard import Outlook, outlook, surveyed
+from biasray.adaptation.guard import Outlook, Survey, outlook, surveyed
 from biasray.adapting import CHOICE, DONE, Adaptation, Start, classified
 from biasray.bias.crossed import refuse_unlike
 from biasray.bias.part import part
@@ -93,10 +93,10 @@ def main(config: Config) -> str:
     name = config.out or f"runs/adapt-{fingerprint}"
     out = storage.absolute(name)  # workers have other working directories
     claim(out, [{**dataclasses.asdict(a), "hash": a.fingerprint()} for a in each])
-    records = start(config.tracking, f"adapt to {config.unlabelled}", fingerprint, flat(dataclasses.asdict(config)))
     print(f"{len(each)} adaptations of {len(config.model)} start models; tested on {len(plan.asked[0].test.row_N):,} images")
     print(f"out: {name}\n")
     guard = _foreseen(config, plan, out)
+    records = start(config.tracking, f"adapt to {config.unlabelled}", fingerprint, flat(dataclasses.asdict(config)))
     if guard:
         print(f"Foreseen, before training:\n{adapt_page.outlook(guard)}\n")
     folders = [storage.join(out, "cells", _folder(key, a)) for key, a in zip(plan.keys, each, strict=True)]
@@ -148,14 +148,16 @@ def _foreseen(config: Config, plan: Plan, out: str) -> dict[Key, Foreseen]:
     lost = look_all(looks, plan.sources, plan.unlabelled, plan.pools, list(folders.values()), config.compute, scratch)
     if lost:
         raise ValueError(f"{plan.starts[next(iter(lost))].folder}: {next(iter(lost.values()))}")
-    surveys = {
-        (of.folder, pool): surveyed(told(folders[of.folder], pool, row_P), plan.classes)
-        for of in plan.starts
-        for pool, row_P in plan.pools.items()
-    }
+    surveys = dict[tuple[str, str], Survey]()
+    for of, (pool, row_P) in product(plan.starts, plan.pools.items()):
+        try:
+            surveys[of.folder, pool] = surveyed(told(folders[of.folder], pool, row_P), plan.classes)
+        except ValueError as error:
+            raise ValueError(f"{of.folder}: {error}") from error
     seen = dict[Key, list[Outlook]]()
     for k, a in judged.items():
-        one = outlook(surveys[a.start, a.pool], a.settings["balance"], a.settings["threshold"])
+        settings, survey = a.settings, surveys[a.start, a.pool]
+        one = outlook(survey, settings["balance"], settings["threshold"], settings.get("weight"))
         seen.setdefault(plan.keys[k], []).append(one)
     return {key: foreseen(each) for key, each in seen.items()}
 
@@ -212,10 +214,11 @@ def _refuse_alike(starts: Sequence[Start]) -> None:
     """Raises ValueError for start models that would be taken for seeds of one another and are not."""
     for of in starts[1:]:
         other = next(one for one in starts if one.level == of.level)
-        if (of.task, of.network) != (other.task, other.network):
-            raise ValueError(
-                f"{of.folder} and {other.folder} both learnt from {of.level}, but not in the same way; adapt them in two runs."
-            )
+        if of.made != other.made:
+            how = f"both learnt from {of.level}, but not in the same way"
+            raise ValueError(f"{of.folder} and {other.folder} {how}; adapt them in two runs.")
+        if of is not other and any(one.seed == of.seed for one in starts if one is not of and one.level == of.level):
+            raise ValueError(f"Two start models that learnt from {of.level} have seed {of.seed}; give each once.")
 
 
 def _seen(of: Start, source: DataSet) -> NDArray[np.int64]:
@@ -239,8 +242,8 @@ def _variants(config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
         method, given = spelt(entry)
         fields = {f.name for f in dataclasses.fields(adaptation.config(method, {}))}
         settings: dict[str, Any] = {name: value(text) for name, text in given.items()}
-        balances: Sequence[Balance | None] = config.balance if "balance" in fields else [None]
-        thresholds: Sequence[float | None] = config.threshold if "threshold" in fields and config.threshold else [None]
+        balances: Sequence[Balance | None] = config.balance if "balance" in fields - set(given) else [None]
+        thresholds: Sequence[float | None] = (config.threshold if "threshold" in fields - set(given) else ()) or [None]
         for balance, threshold in product(balances, thresholds):
             more = {name: x for name, x in (("balance", balance), ("threshold", threshold)) if x is not None}
             adaptation.config(method, {**settings, **more})  # refuses what it does not have

@@ -45,13 +45,13 @@ def told(network: Predict, scan: Scan, table: str, rows: int, like_K: Tensor, wo
 
 
 def kept(count_K: Tensor, share_K: Tensor | None) -> Tensor:
-    """(K,) how many of each class's pseudo-labels are kept: as many as can be had with these shares. A class that is to have
-    less than RARE may be absent."""
+    """(K,) how many of each class's pseudo-labels are kept: as many as can be had with these shares. Of a class that is to have
+    less than RARE there may be fewer."""
     if share_K is None:
         return count_K.to(torch.float64)
     wanted_K = share_K.double().clamp_min(1e-6)
-    most_K = torch.where((count_K > 0) | (share_K > RARE), count_K / wanted_K, torch.inf)
-    return wanted_K * most_K.min()
+    most_K = torch.where(share_K > RARE, count_K / wanted_K, torch.inf)
+    return torch.minimum(wanted_K * most_K.min(), count_K.double())
 
 
 def chosen(label_P: Tensor, share_K: Tensor | None, names: Sequence[str], generator: torch.Generator) -> Tensor:

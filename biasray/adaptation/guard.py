@@ -5,7 +5,8 @@ each class is seen. A classifier that learns from shares m_k of the classes come
 Latinne, Decaestecker 2002), as far as it is unsure. With c_k the start model's probabilities, calibrated on labelled
 validation images of its own data, where classes occur with shares v_k, it is expected to say
 
-    argmax_k c_k m_k / v_k,      m_k: shares of the pseudo-labels that are above the threshold and that balancing keeps,
+    argmax_k c_k m_k / v_k,      m_k: shares of the pseudo-labels that are above the threshold and that balancing keeps
+                                 (beside those of labelled images, by the weights of their losses, where they are learnt from),
 
 which is tried on the validation images. That judges pool, balancing and start model together: a pool of women moves a
 classifier towards women, which helps one that took women for men. How often classes really occur in the pool is estimated in
@@ -30,6 +31,7 @@ RESAMPLES = 1000
 ABSENT = 0.05  # a class with a smaller share of the pool is hardly there
 NARROW = 0.5  # of the directions in which validation images vary
 FEW = 100  # pseudo-labels of a class
+KNOWN = 30  # validation images of a class, without which nothing is certain
 SWAPPED = 0.2  # how much more often a start model is right if classes are named in another order
 Word = Literal["works", "risky", "will harm"]
 Floats = NDArray[np.float64]
@@ -41,6 +43,7 @@ class Told(NamedTuple):
     p_VK: Floats
     target_V: NDArray[np.int64]
     p_PK: Floats
+    labelled_K: Floats  # shares of the classes among the images that it learnt from
     spread: float  # of the pool's images over that of validation images, as `directions` counts
 
 
@@ -73,6 +76,7 @@ class Outlook(NamedTuple):
     after_K: Floats  # expected once it has learnt
     accuracy: Expected  # change of their mean
     ratio: Expected  # change of the lowest over the highest
+    known: int  # validation images of the class that has fewest
 
 
 def surveyed(told: Told, classes: tuple[str, ...]) -> Survey:
@@ -90,18 +94,21 @@ def surveyed(told: Told, classes: tuple[str, ...]) -> Survey:
     return Survey(told, classes, right(told.p_VK), prior_K, share_K, low_K, high_K, em(right(told.p_PK), prior_K))
 
 
-def outlook(survey: Survey, balance: Balance, threshold: float) -> Outlook:
-    """What learning from the pseudo-labels above a threshold, balanced so, will do."""
+def outlook(survey: Survey, balance: Balance, threshold: float, weight: float | None = None) -> Outlook:
+    """What learning from the pseudo-labels above a threshold, balanced so, will do: alone, or beside labelled images with this
+    weight of their loss. (FlexMatch's own thresholds are lower at first.)"""
     told, n = survey.told, len(survey.classes)
     said_V, said_P = told.p_VK.argmax(1), told.p_PK.argmax(1)
     there_K = np.bincount(said_P[told.p_PK.max(1) > threshold], minlength=n)
     asked_K = {"none": None, "equal": np.full(n, 1 / n), "estimated": survey.em_K}[balance]
     kept_K = kept(torch.from_numpy(there_K), None if asked_K is None else torch.from_numpy(asked_K)).numpy()
-    after_V = (survey.likely_VK * kept_K / survey.prior_K).argmax(1) if kept_K.any() else said_V
+    learnt_K = kept_K if weight is None else told.labelled_K + weight * kept_K / len(said_P)
+    after_V = (survey.likely_VK * learnt_K / survey.prior_K).argmax(1) if kept_K.any() else said_V
     times_RV = np.concatenate([np.ones((1, len(said_V))), times_drawn(told.target_V, rng("guard"), RESAMPLES)])
     start_RK, after_RK = (_accuracies(said == told.target_V, told.target_V, times_RV) for said in (said_V, after_V))
     accuracy, ratio = _expected(after_RK.mean(1) - start_RK.mean(1)), _expected(_ratio(after_RK) - _ratio(start_RK))
-    return _judged(Outlook("works", (), kept_K, start_RK[0], after_RK[0], accuracy, ratio), survey)
+    known = int(np.bincount(told.target_V, minlength=n).min())
+    return _judged(Outlook("works", (), kept_K, start_RK[0], after_RK[0], accuracy, ratio, known), survey)
 
 
 def _accuracies(right_V: NDArray[np.bool_], target_V: NDArray[np.int64], times_RV: Floats) -> Floats:
@@ -127,11 +134,11 @@ def _judged(found: Outlook, survey: Survey) -> Outlook:
     for k, name in enumerate(survey.classes):
         if found.after_K[k] < found.start_K[k]:
             change = f"{_percent(found.start_K[k])} to {_percent(found.after_K[k])}"
-            learnt = _percent(found.kept_K[k] / found.kept_K.sum())
-            because.append(f"{name} is told rightly less often, {change}, since {learnt} of what is learnt says {name}")
+            kept_share = _percent(found.kept_K[k] / found.kept_K.sum())
+            because.append(f"{name} is told rightly less often, {change}; {kept_share} of the pseudo-labels say {name}")
     harms = found.accuracy.high < 0 or found.ratio.high < 0
     falls = found.accuracy.value < 0 or found.ratio.value < 0
-    word: Word = "will harm" if harms else "risky" if falls or against else "works"
+    word: Word = "will harm" if harms and found.known >= KNOWN else "risky" if harms or falls or against else "works"
     return found._replace(word=word, because=(*because, *against))
 
 
@@ -141,12 +148,14 @@ def _against(found: Outlook, survey: Survey) -> list[str]:
     for k, name in enumerate(survey.classes):
         share, em_share = survey.share_K[k], survey.em_K[k]
         if np.nanmin([share, em_share]) < ABSENT:
-            span = f"{_percent(survey.low_K[k])} to {_percent(survey.high_K[k])}, or {_percent(em_share)}"
-            said.append(f"hardly any of the pool is {name} ({_percent(share)}, {span})")
+            span = f"{_percent(share)}, {_percent(survey.low_K[k])} to {_percent(survey.high_K[k])}, or "
+            said.append(f"hardly any of the pool is {name} ({'' if np.isnan(share) else span}{_percent(em_share)})")
         elif found.kept_K[k] < FEW:
             said.append(f"only {found.kept_K[k]:.0f} images are learnt as {name}")
         if found.start_K[k] < 1 / len(survey.classes):
             said.append(f"the start model tells {name} less often than chance ({_percent(found.start_K[k])})")
+    if found.known < KNOWN:
+        said.append(f"a class has {found.known} validation images only, so little is certain")
     if np.isnan(survey.share_K).any():
         said.append("the start model says the same of every class, so how often they occur cannot be told")
     elif ((survey.em_K < survey.low_K) | (survey.em_K > survey.high_K)).any():

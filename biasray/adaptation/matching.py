@@ -90,11 +90,12 @@ class Matching(Method):
             count_K = self.world.sum(counted(label_B, sure_B, self.classes).double())
             share_K = None if self.config.balance == "none" else self.get_buffer("share_K")
             keep_B = thinned(sure_B, label_B, share_K, count_K, uniform(many.key, 1, THIN)[:, 0].to(p_B.device))
-        loss = self.world.mean(ce(full(self.network(weak(few.image, few.key))), few.target))
         row_L = keep_B.nonzero()[:, 0]  # the others' loss would be 0 times something
-        loss_L = ce(full(self.network(strong(weak_BCHW[row_L], many.key[row_L]))), label_B[row_L])
-        loss_B = torch.zeros_like(p_B).index_copy(0, row_L, loss_L)
-        yield Objective(("network",), loss + self.config.weight * self.world.mean(loss_B))
+        views = torch.cat([weak(few.image, few.key), strong(weak_BCHW[row_L], many.key[row_L])])
+        few_BK, sure_LK = full(self.network(views)).split([len(few.image), len(row_L)])
+        loss_B = torch.zeros_like(p_B).index_copy(0, row_L, ce(sure_LK, label_B[row_L]))
+        loss = self.world.mean(ce(few_BK, few.target)) + self.config.weight * self.world.mean(loss_B)
+        yield Objective(("network",), loss)
         with torch.no_grad():
             for old, new in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
                 old.lerp_(new, 1 - self.config.decay) if old.is_floating_point() else old.copy_(new)

@@ -13,7 +13,7 @@ from biasray.bias.agreement import agreement
 from biasray.bias.cells import balanced, cells
 from biasray.bias.colour import JITTER, Palette, coloured
 from biasray.bias.part import ALL, part
-from biasray.data.dataset import SPLITS, DataSet, Split
+from biasray.data.dataset import SPLITS, DataSet, Split, has_label
 from biasray.networks.network import Shape
 from biasray.random import rng
 
@@ -133,10 +133,13 @@ def _only(examples: pd.DataFrame, task: Task, seed: int) -> pd.DataFrame:
     kept_N = ~examples["split"].isin(parts).to_numpy()
     for split in parts:
         kept_N[part(examples, task.only, rng(seed, "only", split), split)] = True
-    train_N = (examples["split"] == "train").to_numpy()
-    if task.target in examples and (lost := set(examples[task.target][train_N]) - set(examples[task.target][train_N & kept_N])):
-        first, every = sorted(map(str, lost))[0], f"needs every value of {task.target}"
-        raise ValueError(f"--only {task.only} leaves no training image of {first}, and what is learnt {every}; leave it in.")
+    if task.target in examples:
+        value_N = examples[task.target][has_label(examples[task.target])]
+        for split in parts:
+            here = value_N[examples["split"] == split]
+            if lost := set(here) - set(here[kept_N[here.index]]):
+                first, what = sorted(map(str, lost))[0], "training" if split == "train" else split
+                raise ValueError(f"--only {task.only} leaves no {what} image of {first}, one of the classes; leave some in.")
     return examples[kept_N]
 
 

@@ -52,14 +52,13 @@ def look_all(
     folders: Sequence[str],
     compute: Compute,
     scratch: str,
-    told: Callable[[Status], None] = lambda status: None,
 ) -> dict[int, str]:
     """Ask every start model about all pools and its validation images; one sentence for each that failed, by number."""
 
     def job(k: int, share: Share, gpu: bool) -> "Glance":
         return Glance(k, looks[k], share(sources[k]), share(unlabelled), pools, folders[k], gpu)
 
-    return do_missing([storage.join(folder, LOOKED) for folder in folders], job, compute, scratch, told)
+    return do_missing([storage.join(folder, LOOKED) for folder in folders], job, compute, scratch)
 
 
 class Sent(NamedTuple):

@@ -7,10 +7,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from biasray.adaptation.guard import Expected
 from biasray.report import adapt_guard
 from biasray.report.adapt_guard import Foreseen
 from biasray.report.adapt_map import phases
-from biasray.report.adapt_rows import ACCURACY, CHOSEN, GAIN, ORACLE, RATIO, START, Key, at
+from biasray.report.adapt_rows import ACCURACY, CHOSEN, GAIN, MEAN, ORACLE, RATIO, START, Key, at
 from biasray.report.results import Row
 
 
@@ -33,6 +34,7 @@ def render(
         starts=[
             {
                 "name": start,
+                "seeds": at(rows, Key(start, "", START), ACCURACY, "seeds")["seeds"],
                 "cells": [_cell(rows, Key(start, "", START), metric) for metric in metrics],
                 "pools": [
                     {"name": pool, "n": f"{sizes[pool]:,}", "lines": [_line(rows, key, metrics, guard) for key in of]}
@@ -46,7 +48,7 @@ def render(
         guard=adapt_guard.table(rows, guard) if guard else [],
         correlation=adapt_guard.correlation(rows, guard),
         n=f"{rows[0]['n']:,}",
-        seeds=", ".join(map(str, sorted({r["seeds"] for r in rows}))),
+        known=min((seen.known for seen in guard.values()), default=0),
         settings=settings,
         about=about,
     )
@@ -70,12 +72,16 @@ def outlook(guard: Mapping[Key, Foreseen]) -> str:
         {
             **key._asdict(),
             "foreseen": seen.word,
-            ACCURACY: f"{100 * seen.accuracy:+.1f}",
-            RATIO: f"{100 * seen.ratio:+.1f}",
+            MEAN: _change(seen.accuracy),
+            RATIO: _change(seen.ratio),
         }
         for key, seen in guard.items()
     ]
     return str(pd.DataFrame(lines).to_string(index=False))
+
+
+def _change(expected: Expected) -> str:
+    return f"{100 * expected.value:+.1f} ({100 * expected.low:.1f} to {100 * expected.high:.1f})"
 
 
 def _metrics(classes: Sequence[str]) -> list[str]:
@@ -91,7 +97,7 @@ def _line(rows: Sequence[Row], key: Key, metrics: Sequence[str], guard: Mapping[
     return {
         "method": key.method + {CHOSEN: ", by validation", ORACLE: ", by the test images"}.get(key.method, ""),
         "foreseen": seen.word if seen else "",
-        "expected": f"{100 * seen.accuracy:+.1f}, ratio {100 * seen.ratio:+.1f}" if seen else "",
+        "expected": [f"mean {_change(seen.accuracy)}", f"ratio {_change(seen.ratio)}"] if seen else [],
         "because": seen.because if seen else (),
         "cells": [_cell(rows, key, metric) for metric in metrics],
     }

@@ -12,7 +12,7 @@ from biasray.random import rng
 from biasray.report.results import Row, bounds, corrected
 
 START, CHOSEN, ORACLE = "start", "chosen", "oracle"
-ACCURACY, RATIO = "accuracy", "accuracy ratio"
+ACCURACY, MEAN, RATIO = "accuracy", "mean of classes' accuracies", "accuracy ratio"
 GAIN = " minus start"
 RESAMPLES = 1000
 Floats = NDArray[np.float64]
@@ -27,8 +27,8 @@ class Key(NamedTuple):
 
 
 def rows(data: str, found: Mapping[Key, Sequence[pd.DataFrame]], targets: Sequence[str]) -> list[Row]:
-    """Accuracy, that of each target, and the lowest over the highest: of each key, which has a table a seed, of the models that
-    it starts from, and the differences, paired by seed, with p corrected for all keys (Holm).
+    """Accuracy, that of each target, their mean, and the lowest over the highest: of each key, which has a table a seed, of the
+    models that it starts from, and the differences, paired by seed, with p corrected for all keys (Holm).
 
     Intervals over images are a bootstrap by target that all share.
     """
@@ -99,7 +99,8 @@ def _figures(
         exact_TS.append(right_NS[here_N].mean(0))
         drawn_TRS.append(times_RN[:, here_N] @ right_NS[here_N] / here_N.sum())
         out[f"{ACCURACY}, {name}"] = exact_TS[-1], drawn_TRS[-1]
-    return out | {RATIO: (_ratio(np.stack(exact_TS)), _ratio(np.stack(drawn_TRS)))}
+    both = np.stack(exact_TS), np.stack(drawn_TRS)
+    return out | {MEAN: (both[0].mean(0), both[1].mean(0)), RATIO: (_ratio(both[0]), _ratio(both[1]))}
 
 
 def _ratio(share: Floats) -> Floats:

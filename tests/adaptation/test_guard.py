@@ -19,7 +19,7 @@ def said(women: int, men: int, bias: float, seed: int) -> tuple[np.ndarray, np.n
 
 def told(women: int, men: int, bias: float = 0.0, spread: float = 1.0) -> Told:
     p_VK, target_V = said(1000, 1000, bias, 0)
-    return Told(p_VK, target_V, said(women, men, bias, 1)[0], spread)
+    return Told(p_VK, target_V, said(women, men, bias, 1)[0], np.array([0.5, 0.5]), spread)
 
 
 def foresee(told: Told, balance: Balance, threshold: float) -> Outlook:
@@ -52,6 +52,21 @@ def test_equal_shares_help_a_biased_start_model_in_a_mixed_pool() -> None:
     assert equal.ratio.value > none.ratio.value + 0.1
 
 
+def test_beside_labelled_images_a_pool_of_women_moves_less() -> None:
+    survey = surveyed(told(3000, 0), CLASSES)
+    alone, beside = (outlook(survey, "none", 0.6, weight) for weight in (None, 1.0))
+    assert alone.ratio.value < beside.ratio.value - 0.1 < 0
+    assert outlook(survey, "none", 0.6, 0.0).ratio.value == pytest.approx(0, abs=0.05)
+
+
+def test_of_few_validation_images_no_harm_is_certain() -> None:
+    whole = told(3000, 0)
+    few_V = np.r_[:500, 1000:1004]
+    found = foresee(whole._replace(p_VK=whole.p_VK[few_V], target_V=whole.target_V[few_V]), "none", 0.6)
+    assert found.word == "risky"
+    assert "a class has 4 validation images only, so little is certain" in found.because
+
+
 def test_what_speaks_against_a_pool_is_said() -> None:
     assert any("narrow" in why for why in foresee(told(1500, 1500, spread=0.2), "none", 0.9).because)
     few = foresee(told(40, 40), "none", 0.9)
@@ -69,6 +84,7 @@ def test_of_a_start_model_that_always_says_the_same_nothing_is_promised() -> Non
     assert found.word == "risky"
     assert found.accuracy.value == found.ratio.value == 0
     assert "the start model says the same of every class, so how often they occur cannot be told" in found.because
+    assert "nan" not in " ".join(found.because)
 
 
 def test_a_start_model_that_names_classes_in_another_order_is_refused() -> None:

@@ -1,6 +1,7 @@
 """Adapting classifiers to images without labels, as a user types it."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_start_models_are_adapted_and_compared(models: list[str], tmp_path: Path
     foreseen = storage.read_json(str(out / "results.json"))["foreseen"]
     assert {(one["pool"], one["method"]) for one in foreseen} == {(p, ways[0]) for p in given[8:10]}
     html = (out / "report.html").read_text()
-    assert not re.search(r"\bnan\b|\bNone\b", re.sub(r"<svg.*?</svg>|<li>.*?</li>", "", html, flags=re.S))
+    assert not re.search(r"\bnan\b|\bNone\b", re.sub(r"<svg.*?</svg>|<h2>Settings.*", "", html, flags=re.S))
     before_M = {file: file.stat().st_mtime_ns for file in out.glob("cells/*/done.json")}
     assert len(before_M) == 8
     run(*given, "--out", str(tmp_path / "out"))
@@ -75,11 +76,13 @@ def test_start_models_are_adapted_and_compared(models: list[str], tmp_path: Path
 
 def test_what_fails_is_told_and_the_others_are_shown(models: list[str], tmp_path: Path) -> None:
     start = next(folder for folder in models if "erm" in folder)
-    given = ["--model", start, *DATA, "--methods", "pseudo-label:rounds=1", "--balance", "none", "--epochs", "1", *QUIET]
+    given = ["--model", start, *DATA, "--methods", "pseudo-label:rounds=1,balance=none", "--most", "300"]
+    given += ["--epochs", "1", *QUIET]
     with pytest.raises(ValueError, match=r"threshold 1, all, seed 0: No unlabelled image is told with so much certainty"):
         run(*given, "--threshold", "0.5", "0.9999999", "--out", str(tmp_path / "out"))
     rows = storage.read_json(str(tmp_path / "out/results.json"))["rows"]
-    assert {r["method"] for r in rows} == {"start", "pseudo-label none rounds 1 threshold 0.5", *PICKED}
+    assert {r["method"] for r in rows} == {"start", "pseudo-label rounds 1 balance none threshold 0.5", *PICKED}
+    assert "Pool: all, 300 images" in (tmp_path / "out/report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -111,11 +114,23 @@ def test_a_model_of_another_method_and_test_images_in_the_pool_are_refused(
     lff, erm = (next(folder for folder in models if name in folder) for name in ("lff", "erm"))
     with pytest.raises(ValueError, match="was not trained by erm but by lff; give a plain classifier"):
         run("--model", lff, *DATA, *QUIET, "--out", str(tmp_path / "out"))
+    with pytest.raises(ValueError, match=r"Two start models that learnt from glasses 0.9 have seed 0; give each once"):
+        run("--model", erm, erm, *DATA, *QUIET)
+    longer = tmp_path / "longer"
+    shutil.copytree(erm, longer)
+    made = storage.read_json(str(longer / "network.json"))
+    storage.write_json(str(longer / "network.json"), {**made, "seed": 1, "epochs": 9})
+    with pytest.raises(ValueError, match=r"both learnt from glasses 0.9, but not in the same way; adapt them in two runs"):
+        run("--model", erm, str(longer), *DATA, *QUIET)
     faces = data.load("drawn-faces")
     split = np.where(np.arange(len(faces.examples)) < 5000, "test", "train")
     other = replace(faces, name="others", examples=faces.examples.assign(split=split))
     found = {"drawn-faces": faces, "others": other}
     monkeypatch.setattr(data, "load", found.__getitem__)
+    found["drawn-faces"] = replace(faces, checksum="3")
+    with pytest.raises(ValueError, match=r"drawn-faces holds other data than .*erm.* learnt from; train it again"):
+        run("--model", erm, *DATA, *QUIET)
+    found["drawn-faces"] = faces
     blank = replace(faces, name="blank", checksum="1", examples=faces.examples.drop(columns=["gender", "glasses"]))
     found["blank"] = blank
     given = [
