@@ -21,9 +21,10 @@ def age(image_png: bytes) -> float:
 
 
 class Box(ThreadingHTTPServer):
-    def __init__(self, port: int, notes: Path, failing: int = 0, status: int = 200) -> None:
+    def __init__(self, port: int, notes: Path, failing: int = 0, status: int = 200, broken: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.notes, self.failing, self.status, self.calls = notes, failing, status, 0
+        self.broken = broken  # answers that end after their headers, the first ones
         self.bodies, self.headers = list[bytes](), list[dict[str, str]]()
 
     @property
@@ -55,15 +56,16 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(said)))
         self.end_headers()
-        self.wfile.write(said)
+        if self.server.calls > self.server.broken:
+            self.wfile.write(said)
 
     def log_message(self, *said: Any) -> None:
         pass
 
 
 @contextmanager
-def serving(notes: Path, failing: int = 0, status: int = 200) -> Iterator[Box]:
-    with Box(0, notes, failing, status) as box:
+def serving(notes: Path, failing: int = 0, status: int = 200, broken: int = 0) -> Iterator[Box]:
+    with Box(0, notes, failing, status, broken) as box:
         thread = Thread(target=box.serve_forever)
         thread.start()
         yield box

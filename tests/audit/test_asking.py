@@ -86,6 +86,14 @@ def test_a_server_that_is_killed_and_comes_back_is_asked_nothing_twice(tmp_path:
     assert len(set(answered)) == len(PROBES)
 
 
+def test_an_answer_that_breaks_off_is_asked_for_again_as_often_as_tries_allow(tmp_path: Path, journal: Journal) -> None:
+    with serving(tmp_path / "notes", broken=2) as box:
+        (found,) = ask(Http(url=box.url, tries=3), PROBES[:1], journal, AGES, 1)
+    assert found.value == age(PROBES[0].image_png)
+    with serving(tmp_path / "notes", broken=2) as box, pytest.raises(ValueError, match="did not answer in 2 tries"):
+        ask(Http(url=box.url, tries=2), PROBES[1:2], journal, AGES, 2)
+
+
 def test_only_the_image_goes_over_the_wire(tmp_path: Path, journal: Journal) -> None:
     with serving(tmp_path / "notes") as box:
         ask(Http(url=box.url), PROBES[:3], journal, AGES, 3)

@@ -75,4 +75,11 @@ class Http(Target):
         with requests.Session() as session:
             session.trust_env = False  # no credentials of this user's
             session.mount(self.url, HTTPAdapter(max_retries=retry))
-            return session.post(self.url, timeout=self.timeout, allow_redirects=False, **image)
+            for left in reversed(range(self.tries)):
+                try:
+                    return session.post(self.url, timeout=self.timeout, allow_redirects=False, **image)
+                except requests.exceptions.ChunkedEncodingError:  # an answer that breaks off, which Retry does not look at
+                    if not left:
+                        raise
+                    time.sleep(retry.backoff_factor)
+        raise AssertionError("one try or more was made")
