@@ -24,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 
 from biasray.adaptation.balance import Balance, kept
 from biasray.metrics.interval import percentile, times_drawn
+from biasray.metrics.ratio import lowest_over_highest
 from biasray.metrics.shift import calibrated, em, redrawn, resampled
 from biasray.random import rng
 
@@ -106,7 +107,10 @@ def outlook(survey: Survey, balance: Balance, threshold: float, weight: float | 
     after_V = (survey.likely_VK * learnt_K / survey.prior_K).argmax(1) if kept_K.any() else said_V
     times_RV = np.concatenate([np.ones((1, len(said_V))), times_drawn(told.target_V, rng("guard"), RESAMPLES)])
     start_RK, after_RK = (_accuracies(said == told.target_V, told.target_V, times_RV) for said in (said_V, after_V))
-    accuracy, ratio = _expected(after_RK.mean(1) - start_RK.mean(1)), _expected(_ratio(after_RK) - _ratio(start_RK))
+    accuracy, ratio = (
+        _expected(after_RK.mean(1) - start_RK.mean(1)),
+        _expected(lowest_over_highest(after_RK, 1) - lowest_over_highest(start_RK, 1)),
+    )
     known = int(np.bincount(told.target_V, minlength=n).min())
     return _judged(Outlook("works", (), kept_K, start_RK[0], after_RK[0], accuracy, ratio, known), survey)
 
@@ -121,11 +125,6 @@ def _expected(value_R: Floats) -> Expected:
     """The first is what is there, the others are a bootstrap."""
     interval = percentile(value_R[1:])
     return Expected(float(value_R[0]), interval.low, interval.high)
-
-
-def _ratio(share: Floats) -> Floats:
-    highest = share.max(-1)
-    return np.asarray(share.min(-1) / np.where(highest > 0, highest, 1))
 
 
 def _judged(found: Outlook, survey: Survey) -> Outlook:

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from biasray.metrics.interval import over_examples, over_seeds, paired_p, times_drawn
+from biasray.metrics.ratio import lowest_over_highest
 from biasray.random import rng
 from biasray.report.results import Row, bounds, corrected
 
@@ -100,13 +101,10 @@ def _figures(
         drawn_TRS.append(times_RN[:, here_N] @ right_NS[here_N] / here_N.sum())
         out[f"{ACCURACY}, {name}"] = exact_TS[-1], drawn_TRS[-1]
     both = np.stack(exact_TS), np.stack(drawn_TRS)
-    return out | {MEAN: (both[0].mean(0), both[1].mean(0)), RATIO: (_ratio(both[0]), _ratio(both[1]))}
-
-
-def _ratio(share: Floats) -> Floats:
-    """The lowest over the highest of the first axis: 0 where nothing is right."""
-    highest = share.max(0)
-    return np.asarray(share.min(0) / np.where(highest > 0, highest, 1))
+    return out | {
+        MEAN: (both[0].mean(0), both[1].mean(0)),
+        RATIO: (lowest_over_highest(both[0], 0), lowest_over_highest(both[1], 0)),
+    }
 
 
 def _both(row: Row, value_S: Floats, value_RS: Floats, within: bool) -> list[Row]:
