@@ -23,6 +23,26 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """The URI of an empty bucket of a real server that speaks S3."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "not-to-be-told")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # else credentials are asked for in vain
+        boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="eu-west-1").create_bucket(
+            Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        yield f"s3://bucket?endpoint_override=http://{host}:{port}&region=eu-west-1"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One real Ray for the session."""
     import ray

@@ -12,8 +12,10 @@ from biasray import storage
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(params=["", "file://"])
+@pytest.fixture(params=["", "file://", "s3://"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "s3://":
+        return storage.join(request.getfixturevalue("bucket"), tmp_path.name)
     return f"{request.param}{tmp_path}"
 
 
@@ -83,10 +85,13 @@ def test_no_unfinished_file_is_left_by_a_write(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["x"]
 
 
-def test_a_place_that_cannot_be_written_gives_one_sentence(folder: str) -> None:
-    storage.write(storage.join(folder, "file"), b"1")
-    with pytest.raises(ValueError, match=r"^Cannot write .*file/below: .*; choose another place\.$"):
-        storage.write(storage.join(folder, "file", "below"), b"1")
+def test_a_place_that_cannot_be_written_gives_one_sentence(tmp_path: Path, bucket: str) -> None:
+    storage.write(str(tmp_path / "file"), b"1")
+    for place in (f"{tmp_path}/file/below", f"file://{tmp_path}/file/below", bucket.replace("bucket", "none/x")):
+        with pytest.raises(ValueError, match=r"^Cannot write .*; choose another place\.$") as raised:
+            storage.write(place, b"1")
+        assert place in str(raised.value)
+        assert "not-to-be-told" not in str(raised.value)
 
 
 KILLED = """
@@ -101,19 +106,41 @@ while True:
 """
 
 
-def test_a_killed_writer_leaves_whole_bytes(tmp_path: Path) -> None:
-    file = tmp_path / "state"
-    for wait in (0.05, 0.12, 0.2):
-        writer = subprocess.Popen([sys.executable, "-c", KILLED, str(file)], cwd=ROOT, stdout=subprocess.PIPE)
+def test_a_killed_writer_leaves_whole_bytes(folder: str) -> None:
+    file = storage.join(folder, "state")
+    for wait in (0.05, 0.12, 0.2, 0.5):
+        writer = subprocess.Popen([sys.executable, "-c", KILLED, file], cwd=ROOT, stdout=subprocess.PIPE)
         with writer:
             assert writer.stdout is not None
             writer.stdout.readline()
             time.sleep(wait)
             writer.send_signal(signal.SIGKILL)
-        data = file.read_bytes()
+        data = storage.read(file)
         assert len(data) == 1 << 23
         assert len(set(data)) == 1
-        assert storage.names(str(tmp_path)) == ["state"]
+        assert storage.names(folder) == ["state"]
+
+
+WRITES = """
+import sys
+from biasray import storage
+for k in range(20):
+    storage.write(sys.argv[1], sys.argv[2].encode() * (1 << 20))
+"""
+
+
+def test_several_writers_of_one_file_leave_the_bytes_of_one_of_them(folder: str) -> None:
+    file = storage.join(folder, "state")
+    writers = [subprocess.Popen([sys.executable, "-c", WRITES, file, letter], cwd=ROOT) for letter in "abcd"]
+    seen = set[bytes]()
+    while any(writer.poll() is None for writer in writers):
+        if storage.exists(file):
+            data = storage.read(file)
+            assert len(data) == 1 << 20
+            seen.add(data[:1] if len(set(data)) == 1 else data)
+    assert all(writer.returncode == 0 for writer in writers)
+    assert seen <= {b"a", b"b", b"c", b"d"}
+    assert storage.names(folder) == ["state"]
 
 
 FULL = """

@@ -1,13 +1,10 @@
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
+import threading
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from mlflow import MlflowClient
 
 from biasray.engine import track
 from biasray.engine.track import EXPERIMENT, HASH, PARENT, Tracker
+from tests.servers import Mlflow, postgres
 
 DONE = {
     "experiment": "e",
@@ -134,46 +132,15 @@ def test_a_driver_killed_while_it_records_leaves_what_the_next_one_completes(rec
     assert written(killed) == written(recorded)
 
 
-class Server:
-    """A real MLflow server that can go away and come back."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.folder, self.uri = folder, f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        store = [
-            "--backend-store-uri",
-            f"sqlite:///{self.folder}/server.db",
-            "--artifacts-destination",
-            str(self.folder / "kept"),
-        ]
-        command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1", *store]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        until = time.monotonic() + 300
-        while time.monotonic() < until:
-            with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=10):  # the port opens long before
-                return
-            time.sleep(0.2)
-        raise AssertionError("the MLflow server did not start")
-
-    def stop(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+def server(tmp_path: Path) -> Iterator[Mlflow]:
+    server = Mlflow(f"sqlite:///{tmp_path}/server.db", str(tmp_path / "kept"))
     yield server
     server.stop()
 
 
 def test_a_server_that_is_away_is_waited_for_and_in_the_end_told_of(
-    server: Server, recorded: str, cell_folder: Path, monkeypatch: pytest.MonkeyPatch
+    server: Mlflow, recorded: str, cell_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracker = Tracker(server.uri, "debias digits", "whole", {"data": "digits"})
     server.stop()
@@ -195,3 +162,48 @@ def test_an_address_without_mlflow_is_refused_in_one_sentence(uri: str) -> None:
         Tracker(uri, "debias digits", "whole", {})
     assert "\n" not in str(raised.value)
     assert json.dumps(uri)[1:-1] in str(raised.value)
+
+
+@pytest.fixture
+def production(bucket: str) -> Iterator[Mlflow]:
+    """As on a cluster: records in PostgreSQL, files in a bucket."""
+    place, _, options = bucket.partition("?")
+    with postgres() as store:
+        endpoint = dict(option.split("=") for option in options.split("&"))["endpoint_override"]
+        server = Mlflow(store, f"{place}/mlflow", MLFLOW_S3_ENDPOINT_URL=endpoint, AWS_DEFAULT_REGION="eu-west-1")
+        yield server
+        server.stop()
+
+
+def test_16_runs_record_at_once_while_the_server_is_killed_and_nothing_is_lost_or_doubled(
+    production: Mlflow, cell_folder: Path
+) -> None:
+    begun = threading.Barrier(17, timeout=300)
+
+    def one(run: int) -> str:
+        tracker = Tracker(production.uri, f"debias {run}", f"whole-{run}", {"run": run})
+        begun.wait()
+        for seed in range(4):
+            named = (f"erm, seed {seed}", {"seed": seed}, f"hash-{run}-{seed}")
+            tracker.cell(*named, DONE, str(cell_folder))
+            time.sleep(0.5)
+        return tracker.close({"erm/accuracy": run / 16}, str(cell_folder), ["results.json"], failed=False)
+
+    with ThreadPoolExecutor(16) as at_once:
+        runs = [at_once.submit(one, run) for run in range(16)]
+        begun.wait()
+        time.sleep(1)
+        production.stop()
+        time.sleep(1)
+        production.start()
+        said = [run.result() for run in runs]
+    assert all("experiment 'biasray'" in sentence for sentence in said), said
+    found = written(production.uri)
+    assert [r[HASH] for r in found] == sorted(f"hash-{run}-{seed}" for run in range(16) for seed in range(4)) + sorted(
+        f"whole-{run}" for run in range(16)
+    )
+    assert {r["status"] for r in found} == {"FINISHED"}
+    cells, wholes = found[:64], found[64:]
+    assert {tuple(step for step, *_ in r["metrics"]["fit/loss network"]) for r in cells} == {(1, 2, 3)}
+    assert {tuple(r["files"]) for r in cells} == {("network.json", "network.safetensors")}
+    assert all(r["metrics"] == {"erm/accuracy": [(0, int(r["params"]["run"]) / 16, 0)]} for r in wholes)
