@@ -111,7 +111,7 @@ def _cluster(machines: int) -> Iterator[None]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(machines):
         cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+    ray.init(address=cluster.address, log_to_driver=False)
     try:
         yield
     finally:
