@@ -1,4 +1,4 @@
-"""A submitted job: a real Ray head with its Jobs server, on this machine."""
+"""Jobs on a real cluster of several processes: a head without CPUs and two workers, closed to who has no token."""
 
 import json
 import os
@@ -6,76 +6,121 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
 
+from biasray import storage
+from biasray.zoo import store
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+PASS = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
+ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", **PASS}
+SECONDS = 300
+
+
+class Head(NamedTuple):
+    """A running head's addresses."""
+
+    jobs: str
+    ray: str
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[str]:
-    """Address of the Jobs server."""
-    jobs = free_port()
-    temporary = tempfile.TemporaryDirectory()  # its own: Ray keeps the address of the machine's cluster in the usual one
-    # Every port its own: the agents of two clusters on one machine would else fight for them.
-    servers = ("port", "ray-client-server-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port")
-    ports = [f"--{name}={free_port()}" for name in (*servers, "runtime-env-agent-port", "metrics-export-port")]
-    command = [
-        BIN / "ray",
-        "start",
-        "--head",
-        "--block",
-        "--num-cpus=2",
-        "--include-dashboard=true",
-        f"--dashboard-port={jobs}",
-        *ports,
-        "--temp-dir",
-        temporary.name,
-    ]
+def head() -> Iterator[Head]:
+    jobs, ray = free_port(), free_port()
+    with ExitStack() as cluster:
+        own = [f"--port={ray}", f"--ray-client-server-port={free_port()}", f"--dashboard-port={jobs}"]
+        cluster.enter_context(_node("--head", "--num-cpus=0", "--include-dashboard=true", *own))
+        for _ in range(2):
+            cluster.enter_context(_node(f"--address=127.0.0.1:{ray}", "--num-cpus=1"))
+        at = Head(f"http://127.0.0.1:{jobs}", f"127.0.0.1:{ray}")
+        _wait(lambda: "No available agent" not in _job(at, "submit", "--", "true").stderr)
+        yield at
+
+
+@contextmanager
+def _node(*words: str) -> Iterator[None]:
+    """One machine of a cluster, as `ray start` makes it."""
+    # Every port its own: the agents of several machines in one would else fight for them.
+    servers = ("dashboard-agent-listen-port", "dashboard-agent-grpc-port", "runtime-env-agent-port", "metrics-export-port")
+    # And its own folder: each unpacks a job's working directory, and deletes it when it is through with it.
+    folder = tempfile.TemporaryDirectory()
+    own = ["--temp-dir", folder.name, *(f"--{name}={free_port()}" for name in servers)]
+    command = [BIN / "ray", "start", "--block", *words, *own]
     process = subprocess.Popen(
         command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
-    assert process.stdout
-    told = ""
-    for line in process.stdout:
-        told += line
-        if "--block" in line:  # the last thing it says once all of it runs
-            break
-    assert process.poll() is None, told
-    until = time.monotonic() + 300
-    while "No available agent" in ray_job(f"http://127.0.0.1:{jobs}", "true").stderr and time.monotonic() < until:
-        time.sleep(1)
-    yield f"http://127.0.0.1:{jobs}"
-    started = [process, *psutil.Process(process.pid).children(recursive=True)]
-    for one in started:  # asked to stop, it would take half a minute
-        with suppress(psutil.NoSuchProcess):
-            one.kill()
-    process.wait()
-    process.stdout.close()
-    temporary.cleanup()
+    try:
+        assert process.stdout
+        told = ""
+        for line in process.stdout:
+            told += line
+            if "--block" in line:  # the last thing it says once all of it runs
+                break
+        assert process.poll() is None, told
+        yield
+    finally:
+        for one in [process, *psutil.Process(process.pid).children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):  # asked to stop, it would take half a minute
+                one.kill()
+        process.wait()
+        process.stdout.close()
+        folder.cleanup()
 
 
-def submit(head: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return ray_job(head, "python", "-m", *words)
+def _job(head: Head, verb: str, *words: str, env: Mapping[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
+    command = [BIN / "ray", "job", verb, "--address", head.jobs, *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
 
 
-def ray_job(head: str, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [BIN / "ray", "job", "submit", "--address", head, "--working-dir", ".", "--", *words]
-    return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
+def _submit(head: Head, *words: str, called: str = "") -> subprocess.CompletedProcess[str]:
+    """To its end, or with a name only so far that it is known to the head."""
+    named = ["--no-wait", "--submission-id", called] if called else []
+    return _job(head, "submit", *named, "--working-dir", ".", "--", "python", "-m", *words)
 
 
-def test_a_submitted_job_leaves_results_and_records_where_it_was_told_to(head: str, tmp_path: Path) -> None:
+def _wait(true: Callable[[], bool], pause: float = 0.2) -> None:
+    until = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(pause)
+
+
+def _stop(head: Head, called: str) -> None:
+    assert _job(head, "stop", called).returncode == 0
+    assert "was stopped" in _job(head, "status", called).stdout
+
+
+def _ends(head: Head, called: str) -> str:
+    """What a job has printed by its end, which must be a good one."""
+    ends = ("succeeded", "failed", "was stopped")
+    _wait(lambda: any(end in _job(head, "status", called).stdout for end in ends), pause=3)  # it asks for a second itself
+    told = _job(head, "logs", called).stdout
+    assert "succeeded" in _job(head, "status", called).stdout, told
+    return told
+
+
+@pytest.mark.parametrize("given", [{"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "b" * 64}, {"RAY_AUTH_MODE": "disabled"}])
+def test_who_does_not_have_the_token_can_submit_nothing(head: Head, given: dict[str, str], tmp_path: Path) -> None:
+    others = {k: v for k, v in ENVIRONMENT.items() if k not in PASS}
+    left = tmp_path / "left"
+    refused = _job(head, "submit", "--", "touch", str(left), env={**others, **given})
+    assert refused.returncode != 0
+    assert "authentication" in (refused.stdout + refused.stderr).lower()
+    assert not left.exists()
+
+
+def test_a_submitted_job_leaves_results_and_records_where_it_was_told_to(head: Head, tmp_path: Path) -> None:
     out, tracking = tmp_path / "out", f"sqlite:///{tmp_path}/mlflow.db"
     line = ["--data", "digits", "--agreement", "0.9", "--epochs", "1", "--methods", "erm", "lff", "--seeds", "1"]
-    ended = submit(head, "pipelines.debias", *line, "--out", str(out), "--tracking", tracking)
+    ended = _submit(head, "pipelines.debias", *line, "--out", str(out), "--tracking", tracking)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "| erm" in ended.stdout
     assert "| lff" in ended.stdout
@@ -83,7 +128,43 @@ def test_a_submitted_job_leaves_results_and_records_where_it_was_told_to(head: s
     assert (tmp_path / "mlflow.db").exists()
 
 
-def test_a_submitted_job_that_would_lose_its_results_is_refused(head: str) -> None:
-    ended = submit(head, "pipelines.debias", "--agreement", "0.9", "--out", "runs/mine")
+def test_a_submitted_job_that_would_lose_its_results_is_refused(head: Head) -> None:
+    ended = _submit(head, "pipelines.debias", "--agreement", "0.9", "--out", "runs/mine")
     assert ended.returncode == 1
     assert "--out runs/mine: a submitted job runs in a temporary copy of its folder" in ended.stdout
+
+
+def test_a_stopped_quickstart_goes_on_where_it_was(head: Head, tmp_path: Path) -> None:
+    line = ["pipelines.quickstart", "--out", str(tmp_path), "--seeds", "1", "--tracking", f"sqlite:///{tmp_path}/mlflow.db"]
+    assert _submit(head, *line, called="quick").returncode == 0
+    _wait(lambda: len(_done(tmp_path, "done.json")) > 0)
+    _stop(head, "quick")
+    before = _done(tmp_path, "done.json")
+    assert len(before) < 4
+    assert _submit(head, *line, called="quick-again").returncode == 0
+    assert "| group-dro" in _ends(head, "quick-again")
+    after = _done(tmp_path, "done.json")
+    assert len(after) == 4
+    assert before.items() <= after.items()
+
+
+def test_a_stopped_zoo_goes_on_where_it_was(head: Head, tmp_path: Path) -> None:
+    zoo = tmp_path / "zoo"
+    line = ["pipelines.zoo", "digits", "--members", "40", "--epochs", "10", "--out", str(zoo), "--tracking", "none"]
+    assert _submit(head, *line, called="zoo").returncode == 0
+    _wait(lambda: len(_done(zoo / "shards", "*.json")) > 0)
+    _stop(head, "zoo")
+    before = _done(zoo / "shards", "*.json")
+    shards = len(storage.read_json(f"{zoo}/plan.json")["shards"])
+    assert len(before) < shards
+    assert _submit(head, *line, called="zoo-again").returncode == 0
+    _ends(head, "zoo-again")
+    after = _done(zoo / "shards", "*.json")
+    assert len(after) == shards
+    assert before.items() <= after.items()
+    assert store.verify(str(zoo)) == []
+
+
+def _done(folder: Path, named: str) -> dict[Path, int]:
+    """When the markers of what is done were written, in nanoseconds."""
+    return {file: file.stat().st_mtime_ns for file in folder.rglob(named)}
