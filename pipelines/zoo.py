@@ -20,6 +20,7 @@ from biasray.report import zoo_page, zoo_rows
 from biasray.zoo import store
 from biasray.zoo.gender import GenderZoo
 from biasray.zoo.importing import import_zoo
+from biasray.zoo.member import Member
 from biasray.zoo.plan import PLAN
 from biasray.zoo.reference import ReferenceZoo
 from biasray.zoo.spec import DigitZoo, fingerprint
@@ -185,15 +186,8 @@ def main(config: Digits | Reference | Gender | Listing | Verify | Export | Impor
 def make(config: Digits | Reference | Gender) -> str:
     """Make a zoo; returns its folder."""
     refuse_relative("--out", config.out)
-    if config.data not in data.built_in():
-        refuse_relative("--data", config.data)
-    dataset = data.load(config.data)
-    kind = config.kind(dataset)
-    size = SIZES[kind][config.scale] if config.zoo.members is None else config.zoo.members
-    zoo = dataclasses.replace(config.zoo, members=size)
-    convolutional = next((network for network in zoo.networks if network != "mlp"), "mlp")
-    precision = config.precision or fast_precision(convolutional, cluster.device(config.compute))
-    members = zoo.expand(dataset, precision, config.seed)
+    dataset, kind, zoo, members = expanded(config)
+    precision = members[0].precision
     name = config.out or f"runs/zoo-{fingerprint(members)}"
     out = storage.absolute(name)
     called, parameters = f"zoo of {len(members):,}, {kind}", flat(dataclasses.asdict(config))
@@ -227,6 +221,21 @@ def make(config: Digits | Reference | Gender) -> str:
         said = [f"Shard {number}: {sentence}" for number, sentence in failed.items()]
         raise ValueError("\n".join([*said, "What was finished stays; the same command tries the rest again."]))
     return out
+
+
+def expanded(
+    config: Digits | Reference | Gender,
+) -> tuple[DataSet, str, DigitZoo | ReferenceZoo | GenderZoo, tuple[Member, ...]]:
+    """The data set, the kind of SIZES, the zoo with its number of members, and the members."""
+    if config.data not in data.built_in():
+        refuse_relative("--data", config.data)
+    dataset = data.load(config.data)
+    kind = config.kind(dataset)
+    size = SIZES[kind][config.scale] if config.zoo.members is None else config.zoo.members
+    zoo = dataclasses.replace(config.zoo, members=size)
+    convolutional = next((network for network in zoo.networks if network != "mlp"), "mlp")
+    precision = config.precision or fast_precision(convolutional, cluster.device(config.compute))
+    return dataset, kind, zoo, zoo.expand(dataset, precision, config.seed)
 
 
 def place(name: str) -> str:

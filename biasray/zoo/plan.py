@@ -109,12 +109,20 @@ def freeze(
     found, shards = [], list[dict[str, Any]]()
     for (program, mine), ways in zip(programs(members).items(), speeds, strict=True):
         best = ways[0]
-        most = min(round(SECONDS / best.seconds), len(members) // (EACH * workers))
-        size = best.width * max(1, most // best.width)
+        size = shard_size(best.seconds, best.width, len(members), workers)
         found.append({**program._asdict(), "packed": best.packed, "width": best.width, "speeds": [w._asdict() for w in ways]})
         for start in range(0, len(mine), size):
             shards.append({"program": len(found) - 1, "members": [m.id for m in mine[start : start + size]]})
     storage.write_json(storage.join(folder, PLAN), {**about, "programs": found, "shards": shards})
+
+
+def shard_size(seconds: float, width: int, members: int, workers: int) -> int:
+    """Members of a shard: about 45 seconds' worth of whole packs, or fewer so that each worker gets some shards.
+
+    `seconds` is what a member takes, `width` the members of a pack, `members` those of the whole zoo.
+    """
+    most = min(round(SECONDS / seconds), members // (EACH * workers))
+    return width * max(1, most // width)
 
 
 def read(folder: str, members: Sequence[Member]) -> list[Shard]:
