@@ -5,8 +5,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 
@@ -61,26 +59,3 @@ cell.run(one, digits, tempfile.mkdtemp(), cpu)
 def test_no_file_is_past_400_lines() -> None:
     long = [p for p in ROOT.rglob("*.py") if ".venv" not in p.parts and len(p.read_text().splitlines()) > 400]
     assert long == []
-
-
-def test_ray_accepts_the_cluster_file() -> None:
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    config = yaml.safe_load((ROOT / "cluster.yaml").read_text())
-    assert "min_workers" not in config
-    validate_config(prepare_config(config))
-
-
-def test_the_kubernetes_job_runs_this_ray_and_a_command_that_there_is() -> None:
-    import ray
-
-    from pipelines import debias
-    from pipelines.cli import parse
-
-    job = yaml.safe_load((ROOT / "pipelines/rayjob.yaml").read_text())["spec"]
-    assert job["rayClusterSpec"]["rayVersion"] == ray.__version__
-    python, module, name, *words = job["entrypoint"].split()
-    assert (python, module, name) == ("python", "-m", "pipelines.debias")
-    config = parse(debias.Config, words)
-    assert config.tracking == "http://mlflow:5000"
-    assert config.task.data.startswith("s3://")

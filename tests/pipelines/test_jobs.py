@@ -1,78 +1,26 @@
 """Jobs on a real cluster of several processes: a head without CPUs and two workers, closed to who has no token."""
 
 import json
-import os
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
-import psutil
 import pytest
 
 from biasray import storage
 from biasray.zoo import store
-from tests.servers import free_port
+from tests.cluster import BIN, ENVIRONMENT, TOKEN, Head, cluster
 
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-PASS = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
-ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", **PASS}
 SECONDS = 300
-
-
-class Head(NamedTuple):
-    """A running head's addresses."""
-
-    jobs: str
-    ray: str
 
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    jobs, ray = free_port(), free_port()
-    with ExitStack() as cluster:
-        own = [f"--port={ray}", f"--ray-client-server-port={free_port()}", f"--dashboard-port={jobs}"]
-        cluster.enter_context(_node("--head", "--num-cpus=0", "--include-dashboard=true", *own))
-        for _ in range(2):
-            cluster.enter_context(_node(f"--address=127.0.0.1:{ray}", "--num-cpus=1"))
-        at = Head(f"http://127.0.0.1:{jobs}", f"127.0.0.1:{ray}")
+    with cluster(machines=2) as at:
         _wait(lambda: "No available agent" not in _job(at, "submit", "--", "true").stderr)
         yield at
-
-
-@contextmanager
-def _node(*words: str) -> Iterator[None]:
-    """One machine of a cluster, as `ray start` makes it."""
-    # Every port its own: the agents of several machines in one would else fight for them.
-    servers = ("dashboard-agent-listen-port", "dashboard-agent-grpc-port", "runtime-env-agent-port", "metrics-export-port")
-    # And its own folder: each unpacks a job's working directory, and deletes it when it is through with it.
-    folder = tempfile.TemporaryDirectory()
-    own = ["--temp-dir", folder.name, *(f"--{name}={free_port()}" for name in servers)]
-    command = [BIN / "ray", "start", "--block", *words, *own]
-    process = subprocess.Popen(
-        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    try:
-        assert process.stdout
-        told = ""
-        for line in process.stdout:
-            told += line
-            if "--block" in line:  # the last thing it says once all of it runs
-                break
-        assert process.poll() is None, told
-        yield
-    finally:
-        for one in [process, *psutil.Process(process.pid).children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):  # asked to stop, it would take half a minute
-                one.kill()
-        process.wait()
-        process.stdout.close()
-        folder.cleanup()
 
 
 def _job(head: Head, verb: str, *words: str, env: Mapping[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
@@ -109,7 +57,7 @@ def _ends(head: Head, called: str) -> str:
 
 @pytest.mark.parametrize("given", [{"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "b" * 64}, {"RAY_AUTH_MODE": "disabled"}])
 def test_who_does_not_have_the_token_can_submit_nothing(head: Head, given: dict[str, str], tmp_path: Path) -> None:
-    others = {k: v for k, v in ENVIRONMENT.items() if k not in PASS}
+    others = {k: v for k, v in ENVIRONMENT.items() if k not in TOKEN}
     left = tmp_path / "left"
     refused = _job(head, "submit", "--", "touch", str(left), env={**others, **given})
     assert refused.returncode != 0
