@@ -5,9 +5,10 @@ import hashlib
 import json
 import os
 import string
+import uuid
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pandas as pd
 import pyarrow as pa
@@ -15,11 +16,29 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_KEYS = ("key", "secret", "token", "password", "signature")  # what options of a URI that hold one are called
+_OBJECTS = ("s3", "gcs", "abfs")  # file systems that have no folders, and publish a file when it is closed
+
+
+def refuse_keys(uri: str) -> None:
+    """Raise ValueError for a URI that holds a key or a password, which would be kept and shown with it."""
+    if "://" not in uri:
+        return
+    parts = urlsplit(uri)
+    options = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    if parts.password is not None or any(word in name.lower() for name in options for word in _KEYS):
+        raise ValueError(
+            f"{parts.scheme}://...{parts.path} holds a key, which would be kept and shown with the results: leave it out of "
+            "the address. Storage takes AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the role of the machine, MLflow's "
+            "server MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+        )
 
 
 def locate(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system and the path in it; a plain path is local."""
-    if "://" in uri:  # arrow refuses blanks and letters beyond ASCII as they are
+    """The file system and the path in it; a plain path is local. Raises ValueError for a URI that holds a key."""
+    if "://" in uri:
+        refuse_keys(uri)
+        # Arrow refuses blanks and letters beyond ASCII as they are.
         return fs.FileSystem.from_uri(quote(uri, safe=string.punctuation))
     return fs.LocalFileSystem(), os.path.abspath(uri)
 
@@ -30,7 +49,13 @@ def absolute(uri: str) -> str:
 
 
 def join(uri: str, *parts: str) -> str:
-    """A place below a folder; options of the URI (s3://bucket?endpoint_override=...) stay at its end."""
+    """A place below a folder; options of the URI (s3://bucket?endpoint_override=...) stay at its end.
+
+    Raises ValueError for a part that leads out of the folder: names come from tables and manifests of others, too.
+    """
+    for part in parts:
+        if part.startswith("/") or ".." in part.split("/"):
+            raise ValueError(f"'{part}' is no name below {uri}; what is read and written there lies in it.")
     folder, mark, options = uri.partition("?") if "://" in uri else (uri, "", "")
     return "/".join([folder.rstrip("/"), *parts]) + mark + options
 
@@ -81,10 +106,13 @@ def write(uri: str, data: bytes) -> None:
     """Write all or nothing: a reader sees the old bytes or the new ones, a killed writer leaves the old."""
     system, path = locate(uri)
     folder, _, name = path.rpartition("/")
-    # An object store publishes on close; a local file is published by renaming it into place.
-    target = f"{folder}/.{name}.{os.getpid()}" if isinstance(system, fs.LocalFileSystem) else path
+    # An object store publishes on close; a file is published by renaming it into place. Its name until then is no other
+    # writer's, on no other machine that has the folder mounted.
+    objects = system.type_name in _OBJECTS
+    target = path if objects else f"{folder}/.{name}.{uuid.uuid4().hex}"
     try:
-        system.create_dir(folder)
+        if not objects:
+            system.create_dir(folder)
         with system.open_output_stream(target) as file:
             file.write(data)
         if target != path:

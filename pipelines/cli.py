@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import tyro
 
+from biasray import storage
+
 C = TypeVar("C")
 
 
@@ -18,6 +20,8 @@ def run(config: type[C], main: Callable[[C], Any]) -> None:
     """Parse the command line into a Config and run; a ValueError ends with its sentence and exit status 2."""
     given = parse(config, sys.argv[1:])
     try:
+        for word in sys.argv[1:]:  # the command line itself is kept with the results
+            storage.refuse_keys(word)
         main(given)
     except ValueError as error:
         print(f"\n{error}", file=sys.stderr)

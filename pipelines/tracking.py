@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from biasray import storage
 from biasray.engine.cluster import submitted
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def start(tracking: str | None, name: str, fingerprint: str, parameters: Mapping
     uri = tracking or os.environ.get("MLFLOW_TRACKING_URI") or (None if submitted() else "sqlite:///mlflow.db")
     if uri is None or uri == "none":
         return None
+    storage.refuse_keys(uri)
     if submitted() and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         raise ValueError(
             f"--tracking {uri}: a submitted job runs in a temporary copy of its folder; name a server, or a whole path."

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import boto3
 import pytest
 
 from biasray import storage
@@ -188,3 +189,38 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys_but_on_every_value()
 def test_a_place_is_split_into_its_folder_and_its_name(uri: str, folder: str, name: str) -> None:
     assert storage.split(uri) == (folder, name)
     assert storage.join(folder, name) == uri.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://AKIA:not-to-be-told@bucket/runs",
+        "s3://bucket/runs?access_key=AKIA&secret_key=not-to-be-told",
+        "abfs://box@account/runs?sas_token=not-to-be-told",
+        "http://me:not-to-be-told@mlflow:5000",
+    ],
+)
+def test_a_key_in_an_address_is_refused_and_not_told(uri: str) -> None:
+    for use in (storage.refuse_keys, storage.read, storage.exists, storage.names):
+        with pytest.raises(ValueError, match=r"holds a key, .* leave it out") as refused:
+            use(uri)
+        assert "not-to-be-told" not in str(refused.value)
+        assert "AKIA" not in str(refused.value)
+
+
+def test_an_address_without_a_key_is_taken(bucket: str) -> None:
+    for uri in (bucket, "/data/key=1?secret=2", "gs://bucket/tokens/x", "http://mlflow:5000", "abfss://box@account.dfs/x"):
+        storage.refuse_keys(uri)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", ".."])
+def test_a_name_cannot_lead_out_of_its_folder(folder: str, name: str) -> None:
+    with pytest.raises(ValueError, match="is no name below"):
+        storage.join(folder, name)
+
+
+def test_a_write_leaves_one_object_in_an_object_store(bucket: str, tmp_path: Path) -> None:
+    storage.write(storage.join(bucket, tmp_path.name, "in", "x"), b"1")
+    client = boto3.client("s3", endpoint_url=bucket.split("endpoint_override=")[1].split("&")[0], region_name="eu-west-1")
+    found = client.list_objects_v2(Bucket="bucket", Prefix=f"{tmp_path.name}/")["Contents"]
+    assert [each["Key"] for each in found] == [f"{tmp_path.name}/in/x"]
