@@ -53,6 +53,8 @@ class Compute:
     """Workers that share each training, by Ray Train."""
     min_workers: int | None = None
     """Go on with as few workers as this while machines are missing. Default: wait for all."""
+    gpu_share: float = 1.0
+    """Of a GPU, that a training takes where there are GPUs: 0.25 puts four small networks on each."""
 
     def start(self) -> torch.device:
         """Make this process ready and return the device; raises ValueError for one that is not there."""

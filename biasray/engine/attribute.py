@@ -99,7 +99,7 @@ def read_all(
             return {"images": len(row_R)}
 
         items = [{"rows": slices[k].tolist(), "file": files[k]} for k in todo]
-        resources = {"num_gpus": 1} if "GPU" in each else {"num_cpus": each["CPU"]}
+        resources: dict[str, Any] = {"num_gpus": each["GPU"]} if "GPU" in each else {"num_cpus": each["CPU"]}
         asked = ray.data.from_items(items, override_num_blocks=len(items)).map(ask, **resources)
         try:
             for done in asked.iter_rows():

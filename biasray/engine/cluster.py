@@ -78,6 +78,10 @@ def device(compute: Compute) -> torch.device:
     fewest = compute.workers if compute.min_workers is None else compute.min_workers
     if not 1 <= fewest <= compute.workers:
         raise ValueError(f"--workers {compute.workers} and --min-workers {fewest}: give 1 or more, and no fewer --workers.")
+    if not 0 < compute.gpu_share <= 1:
+        raise ValueError(f"--gpu-share is a part of one GPU, above 0 and at most 1, not {compute.gpu_share:g}.")
+    if compute.gpu_share < 1 < compute.workers:
+        raise ValueError("Workers that share a training need a GPU each: leave out --gpu-share, or --workers.")
     if not joined():
         return compute.start()
     connect()

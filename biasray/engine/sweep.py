@@ -40,7 +40,7 @@ def sweep(
 def needs(compute: Compute) -> tuple[dict[str, float], int]:
     """Resources and torch threads of a worker."""
     threads = compute.threads or 1
-    return {"CPU": float(threads), **({"GPU": 1.0} if device(compute).type == "cuda" else {})}, threads
+    return {"CPU": float(threads), **({"GPU": compute.gpu_share} if device(compute).type == "cuda" else {})}, threads
 
 
 def _room(compute: Compute, each: dict[str, float]) -> int | None:

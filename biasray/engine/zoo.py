@@ -47,6 +47,8 @@ def make_zoo(
     """
     if compute.workers != 1 or compute.min_workers is not None:
         raise ValueError("The members of a zoo are trained side by side, none by several workers: leave out --workers.")
+    if compute.gpu_share != 1:
+        raise ValueError("As many members of a zoo are trained together as a GPU has room for: leave out --gpu-share.")
     where = torch.device(device(compute).type)  # each worker has one GPU of its own, whose number is 0
     each, threads = needs(compute)
     claim(out, members, about)

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -36,3 +40,17 @@ def test_ray_is_started_once_more_where_a_slow_machine_takes_too_long(failures: 
 def test_numbers_of_workers_that_make_no_sense_are_refused(compute: Compute) -> None:
     with pytest.raises(ValueError, match="--workers"):
         cluster.device(compute)
+
+
+@pytest.mark.parametrize("compute", [Compute(gpu_share=0.0), Compute(gpu_share=2.0), Compute(gpu_share=0.5, workers=2)])
+def test_shares_of_a_gpu_that_make_no_sense_are_refused(compute: Compute) -> None:
+    with pytest.raises(ValueError, match="--gpu-share"):
+        cluster.device(compute)
+
+
+def test_small_trainings_share_a_gpu_that_others_have_alone(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "tests.engine.sharing_a_gpu", str(tmp_path)]
+    believes = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    ended = subprocess.run(line, cwd=Path(__file__).parents[2], env=believes, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == ["1", "4"]
