@@ -61,7 +61,8 @@ def main(config: Config) -> str:
     found = debias.main(comparison)
     print(
         f"\n3. Next\n\n   open {found}/report.html\n"
-        + "   uv run mlflow ui --backend-store-uri sqlite:///mlflow.db\n" * (config.tracking is None)
+        + "   uv run mlflow ui --backend-store-uri sqlite:///mlflow.db\n"
+        * (config.tracking is None and not cluster.submitted())
         + f"   uv run python -m pipelines.debias --data {imported} --agreement 0.9 --epochs 5\n"
         + "   uv run python -m pipelines.debias --help"
     )

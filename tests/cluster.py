@@ -15,9 +15,13 @@ from tests.servers import free_port
 
 BIN = Path(sys.executable).parent
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
-ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", **TOKEN}
 # What does not answer for four seconds is dead; by default it takes half a minute.
 SOON = '{"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 4}'
+
+
+def environment() -> dict[str, str]:
+    """Of machines, and of who may use them: with what this process has at the time, such as keys to a bucket."""
+    return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", **TOKEN}
 
 
 class Head(NamedTuple):
@@ -39,7 +43,7 @@ class Node:
         own = ["--temp-dir", self.folder.name, *(f"--{name}={free_port()}" for name in servers)]
         command = [BIN / "ray", "start", "--block", *words, *own]
         self.process = subprocess.Popen(
-            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
         assert self.process.stdout
         told = ""

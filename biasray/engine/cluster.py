@@ -33,12 +33,14 @@ def connect() -> None:
     Without RAY_ADDRESS it is always a Ray of our own: a bare `ray.init()` would wait for ever for one that a file in
     /tmp speaks of and that has died since.
 
-    Raises ValueError where no cluster answers at RAY_ADDRESS.
+    Raises ValueError where no cluster answers at RAY_ADDRESS, or where that is the address for jobs.
     """
     if ray.is_initialized():
         return
     logging.getLogger("ray").setLevel(logging.ERROR)
     at = os.environ.get("RAY_ADDRESS", "")
+    if at.startswith("http"):
+        raise ValueError(f"RAY_ADDRESS {at} takes jobs: submit this as one (ray job submit), or unset RAY_ADDRESS to run here.")
     if not _answers(at):
         raise ValueError(f"No Ray cluster answers at RAY_ADDRESS {at}: start it, or unset RAY_ADDRESS to run here.")
     address, dashboard = (None, None) if joined() else ("local", False)

@@ -17,6 +17,13 @@ def test_an_address_at_which_no_ray_answers_is_refused_at_once(monkeypatch: pyte
         cluster.connect()
 
 
+def test_the_address_for_jobs_is_none_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:8265")
+    with pytest.raises(ValueError, match="takes jobs: submit this as one"):
+        cluster.connect()
+
+
 @pytest.mark.parametrize("failures", [1, 2])
 def test_ray_is_started_once_more_where_a_slow_machine_takes_too_long(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[str] = []

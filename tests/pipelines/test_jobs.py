@@ -7,25 +7,27 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 
 from biasray import storage
 from biasray.zoo import store
-from tests.cluster import BIN, ENVIRONMENT, TOKEN, Head, cluster
+from tests.cluster import BIN, TOKEN, Head, cluster, environment
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 300
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[Head]:
+def head(bucket: str) -> Iterator[Head]:
+    """Of machines that have the keys to the bucket."""
     with cluster(machines=2) as at:
         _wait(lambda: "No available agent" not in _job(at, "submit", "--", "true").stderr)
         yield at
 
 
-def _job(head: Head, verb: str, *words: str, env: Mapping[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
+def _job(head: Head, verb: str, *words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [BIN / "ray", "job", verb, "--address", head.jobs, *words]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=ROOT, env=env or environment(), capture_output=True, text=True, timeout=600)
 
 
 def _submit(head: Head, *words: str, called: str = "") -> subprocess.CompletedProcess[str]:
@@ -57,7 +59,7 @@ def _ends(head: Head, called: str) -> str:
 
 @pytest.mark.parametrize("given", [{"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "b" * 64}, {"RAY_AUTH_MODE": "disabled"}])
 def test_who_does_not_have_the_token_can_submit_nothing(head: Head, given: dict[str, str], tmp_path: Path) -> None:
-    others = {k: v for k, v in ENVIRONMENT.items() if k not in TOKEN}
+    others = {k: v for k, v in environment().items() if k not in TOKEN}
     left = tmp_path / "left"
     refused = _job(head, "submit", "--", "touch", str(left), env={**others, **given})
     assert refused.returncode != 0
@@ -82,37 +84,42 @@ def test_a_submitted_job_that_would_lose_its_results_is_refused(head: Head) -> N
     assert "--out runs/mine: a submitted job runs in a temporary copy of its folder" in ended.stdout
 
 
-def test_a_stopped_quickstart_goes_on_where_it_was(head: Head, tmp_path: Path) -> None:
-    line = ["pipelines.quickstart", "--out", str(tmp_path), "--seeds", "1", "--tracking", f"sqlite:///{tmp_path}/mlflow.db"]
+def test_a_stopped_quickstart_in_a_bucket_goes_on_where_it_was(head: Head, bucket: str, tmp_path: Path) -> None:
+    out = storage.join(bucket, tmp_path.name)
+    line = ["pipelines.quickstart", "--out", out, "--seeds", "1", "--tracking", f"sqlite:///{tmp_path}/mlflow.db"]
     assert _submit(head, *line, called="quick").returncode == 0
-    _wait(lambda: len(_done(tmp_path, "done.json")) > 0)
+    _wait(lambda: len(_done(out, "done.json")) > 0)
     _stop(head, "quick")
-    before = _done(tmp_path, "done.json")
+    before = _done(out, "done.json")
     assert len(before) < 4
     assert _submit(head, *line, called="quick-again").returncode == 0
-    assert "| group-dro" in _ends(head, "quick-again")
-    after = _done(tmp_path, "done.json")
+    told = _ends(head, "quick-again")
+    assert "| group-dro" in told
+    after = _done(out, "done.json")
     assert len(after) == 4
     assert before.items() <= after.items()
+    assert "not-to-be-told" not in told + str(storage.read(storage.join(out, "digits", "config.json")))
 
 
 def test_a_stopped_zoo_goes_on_where_it_was(head: Head, tmp_path: Path) -> None:
-    zoo = tmp_path / "zoo"
-    line = ["pipelines.zoo", "digits", "--members", "40", "--epochs", "10", "--out", str(zoo), "--tracking", "none"]
+    zoo = str(tmp_path / "zoo")
+    line = ["pipelines.zoo", "digits", "--members", "40", "--epochs", "4", "--out", zoo, "--tracking", "none"]
     assert _submit(head, *line, called="zoo").returncode == 0
-    _wait(lambda: len(_done(zoo / "shards", "*.json")) > 0)
+    _wait(lambda: len(_done(f"{zoo}/shards", ".json")) > 0)
     _stop(head, "zoo")
-    before = _done(zoo / "shards", "*.json")
+    before = _done(f"{zoo}/shards", ".json")
     shards = len(storage.read_json(f"{zoo}/plan.json")["shards"])
     assert len(before) < shards
     assert _submit(head, *line, called="zoo-again").returncode == 0
     _ends(head, "zoo-again")
-    after = _done(zoo / "shards", "*.json")
+    after = _done(f"{zoo}/shards", ".json")
     assert len(after) == shards
     assert before.items() <= after.items()
-    assert store.verify(str(zoo)) == []
+    assert store.verify(zoo) == []
 
 
-def _done(folder: Path, named: str) -> dict[Path, int]:
+def _done(folder: str, named: str) -> dict[str, int]:
     """When the markers of what is done were written, in nanoseconds."""
-    return {file: file.stat().st_mtime_ns for file in folder.rglob(named)}
+    system, path = storage.locate(folder)
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+    return {info.path: info.mtime_ns for info in found if info.path.endswith(named) and "/." not in info.path}
