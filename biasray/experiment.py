@@ -16,7 +16,7 @@ from biasray.bias.task import Question, Task, resolve
 from biasray.data.dataset import DataSet
 from biasray.loop import Select
 from biasray.predict import Precision
-from biasray.process import settle
+from biasray.process import knows_bf16, settle
 from biasray.recipe import Preset, Recipe
 
 Scale = Literal["smoke", "laptop", "paper"]
@@ -179,10 +179,9 @@ def usual_network(dataset: DataSet, scale: Scale) -> str:
 
 def fast_precision(network: str, device: torch.device) -> Precision:
     """bf16 where the hardware has it and the network gains by it: the multi-layer perceptron is too small to."""
-    if device.type == "cuda":  # those of a cluster that cannot be asked from here are taken to know bf16
-        fast = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
-    else:
-        fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    # GPUs of a cluster that cannot be asked from here are taken to know bf16.
+    there = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
+    fast = there if device.type == "cuda" else knows_bf16()
     return "bf16" if fast and not network.startswith("mlp") else "float32"
 
 

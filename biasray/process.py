@@ -24,6 +24,11 @@ def settle(threads: int | None) -> None:
         mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
+def knows_bf16() -> bool:
+    """Whether this machine's processor multiplies in bf16."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def forget_peak() -> None:
     """From now on `own_memory` tells the most that is taken after this."""
     if torch.cuda.is_initialized():

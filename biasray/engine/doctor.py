@@ -141,7 +141,9 @@ def of_tracking(uri: str, installed: str) -> Finding:
     server = answer.text.strip()
     if server.split(".")[0] != installed.split(".")[0]:
         return Finding(
-            "mlflow", "note", f"{uri} is MLflow {server[:20]}, here is {installed}: they may not understand each other"
+            "mlflow",
+            "note",
+            f"{uri} is MLflow {server[:20]}, here is {installed}: they may not understand each other; install one of both",
         )
     return Finding("mlflow", "ok", f"{uri}, MLflow {server}")
 

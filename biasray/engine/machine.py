@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 
 from biasray.engine.cluster import memory
+from biasray.process import knows_bf16
 
 PACKAGES = ("ray", "torch", "torchvision", "mlflow", "numpy", "pandas", "pyarrow")
 SHARED = "/dev/shm"  # where Ray keeps what the processes of a machine share
@@ -43,7 +44,7 @@ def machine() -> Machine:
         platform.python_version(),
         {name: found for name in PACKAGES if (found := _version(name))},
         len(os.sched_getaffinity(0)),
-        torch.ops.mkldnn._is_mkldnn_bf16_supported(),
+        knows_bf16(),
         tuple(Gpu(torch.cuda.get_device_name(k), torch.cuda.get_device_properties(k).total_memory) for k in cuda),
         memory(),
         shutil.disk_usage(SHARED).free if os.path.isdir(SHARED) else 0,

@@ -4,6 +4,7 @@ The machines are processes of this one (`ray.cluster_utils`), beside a head with
 """
 
 import json
+import logging
 import os
 import tempfile
 import time
@@ -111,7 +112,7 @@ def _cluster(machines: int) -> Iterator[None]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(machines):
         cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield
     finally:
