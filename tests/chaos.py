@@ -70,12 +70,12 @@ def imported(inputs: Path, out: Path) -> list[str]:
 
 
 def compared(inputs: Path, out: Path) -> list[str]:
-    said = ["--data", "digits", "--agreement", "0.9", "--methods", "erm", "lff", "--seeds", "1", "--epochs", "40"]
+    said = ["--data", "digits", "--agreement", "0.9", "--methods", "erm", "--seeds", "1", "--epochs", "60"]
     return ["pipelines.debias", *said, "--workers", "2", "--tracking", "none", "--out", str(out)]
 
 
 def made(inputs: Path, out: Path) -> list[str]:
-    said = ["--members", "48", "--images", "500", "--epochs", "12", "--tracking", "none", "--out", str(out)]
+    said = ["--members", "32", "--images", "500", "--epochs", "8", "--tracking", "none", "--out", str(out)]
     return ["pipelines.zoo", "digits", *said]
 
 

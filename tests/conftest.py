@@ -14,6 +14,12 @@ sys.dont_write_bytecode = False
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def shared() -> Path:
     folder = Path(__file__).parents[2] / "shared"

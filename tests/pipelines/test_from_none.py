@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from biasray.zoo import store
 from tests.cluster import environment, head, worker
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_zoo_waits_for_the_first_machine(tmp_path: Path) -> None:
     out = f"{tmp_path}/zoo"
     line = ["pipelines.zoo", "digits", "--members", "16", "--epochs", "1", "--tracking", "none", "--out", out]

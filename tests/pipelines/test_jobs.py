@@ -13,6 +13,7 @@ from biasray import storage
 from biasray.zoo import store
 from tests.cluster import BIN, TOKEN, Head, cluster, environment
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 SECONDS = 300
 
