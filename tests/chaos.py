@@ -93,7 +93,8 @@ def studied(inputs: Path, out: Path) -> list[str]:
 def shards(out: Path) -> Any:
     manifest = json.loads((out / "manifest.json").read_text())
     del manifest["about"]
-    return manifest, {file.name: checksum(file.read_bytes()) for file in (out / "shards").iterdir()}
+    there = [file for file in (out / "shards").iterdir() if not file.name.startswith(".")]  # unfinished, of a killed writer
+    return manifest, {file.name: checksum(file.read_bytes()) for file in there}
 
 
 def rows(out: Path) -> Any:
