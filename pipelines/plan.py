@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import tyro
 
 from biasray.engine.calibrate import calibrate
+from biasray.engine.sweep import needs
 from biasray.zoo import plan
-from biasray.zoo.forecast import HOUR, Calibration, Foretold, Machines, foretell
+from biasray.zoo.forecast import HOUR, Calibration, Foretold, Machines, check, foretell
 from pipelines.cli import processor, run
 from pipelines.progress import Progress
 from pipelines.zoo import Digits, Gender, Reference, expanded
@@ -33,6 +34,8 @@ class Config:
 
 
 def main(config: Config) -> Foretold:
+    each, threads = needs(config.zoo.compute)
+    check(config.on, "cuda" if "GPU" in each else "cpu", threads)
     dataset, kind, _, members = expanded(config.zoo)
     programs = plan.programs(members)
     counts = [len(mine) for mine in programs.values()]

@@ -117,6 +117,15 @@ def _bytes(folder: str) -> int:
     return sum(storage.size(storage.join(folder, name)) for name in storage.names(folder))
 
 
+def check(machines: Machines, device: str, threads: int) -> None:
+    """Raise ValueError where the machines are of another kind than what a calibration runs on."""
+    if (device == "cuda") != bool(machines.gpus):
+        there = "no --gpus are" if device == "cuda" else "--gpus are"
+        raise ValueError(f"A plan calibrated on {device} is for such machines, and {there} given; run it on one like those.")
+    if machines.cores < threads:
+        raise ValueError(f"--cores {machines.cores} give no worker the {threads} threads that it takes.")
+
+
 def foretell(calibration: Calibration, members: Sequence[int], machines: Machines) -> Foretold:
     """What so many members of each program take on these machines, where every worker does one shard after another.
 
@@ -131,12 +140,7 @@ def foretell(calibration: Calibration, members: Sequence[int], machines: Machine
 
 
 def _forecast(calibration: Calibration, members: Sequence[int], machines: Machines, seconds: Sequence[float]) -> Forecast:
-    cuda = calibration.device == "cuda"
-    if cuda != bool(machines.gpus):
-        there = "no --gpus are" if cuda else "--gpus are"
-        raise ValueError(f"It was calibrated on {calibration.device}, and {there} given; calibrate on what is to be planned.")
-    if machines.cores < calibration.threads:
-        raise ValueError(f"--cores {machines.cores} give no worker the {calibration.threads} threads that it takes.")
+    check(machines, calibration.device, calibration.threads)
     workers = machines.machines * (machines.gpus or machines.cores // calibration.threads)
     shards = list[float]()
     for cost, count, here in zip(calibration.costs, members, seconds, strict=True):

@@ -34,6 +34,7 @@ def test_a_plan_says_time_hours_storage_and_price_and_leaves_nothing(
     ("words", "says"),
     [
         (["--machines", "0", *ZOO], "--machines 0"),
+        (["--gpus", "1", *ZOO], "calibrated on cpu is for such machines, and --gpus are given"),
         (["--calibrate", "0", *ZOO], "--calibrate must be at least 1"),
         (["digits", "--members", "0"], "--members 0"),
         (["digits", "--data", "data/nowhere"], "There is no data set 'data/nowhere'"),

@@ -58,9 +58,9 @@ def test_gpus_are_planned_by_a_calibration_on_one() -> None:
     told = foretell(HERE._replace(device="cuda"), [64], there).expected
     assert told.workers == 6
     assert told.gpu_hours == pytest.approx(6 * told.seconds / 3600)
-    with pytest.raises(ValueError, match="calibrated on cpu, and --gpus are given"):
+    with pytest.raises(ValueError, match=r"calibrated on cpu .* and --gpus are given"):
         foretell(HERE, [64], there)
-    with pytest.raises(ValueError, match="calibrated on cuda, and no --gpus are given"):
+    with pytest.raises(ValueError, match=r"calibrated on cuda .* and no --gpus are given"):
         foretell(HERE._replace(device="cuda"), [64], FOUR)
 
 
