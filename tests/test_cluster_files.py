@@ -27,7 +27,9 @@ def aws() -> dict[str, Any]:
     """cluster.yaml as Ray reads it, with what it fills in by itself."""
     from ray.autoscaler._private.util import prepare_config, validate_config
 
-    config: dict[str, Any] = prepare_config(yaml.safe_load((ROOT / "cluster.yaml").read_text()))
+    written = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    assert "min_workers" not in written
+    config: dict[str, Any] = prepare_config(written)
     validate_config(config)
     return config
 
@@ -67,11 +69,11 @@ def test_all_images_hold_this_ray(aws: dict[str, Any]) -> None:
 
 
 def test_the_kubernetes_job_is_one_by_its_schema(job: dict[str, Any]) -> None:
-    jsonschema.validate(job, RAY_JOB)
+    assert list(jsonschema.Draft202012Validator(RAY_JOB).iter_errors(job)) == []
     cluster = job["spec"]["rayClusterSpec"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, **group["template"]}
-        kubernetes_validate.validate(pod, "1.37.0", strict=True)
+        assert kubernetes_validate.validate(pod, "1.37.0", strict=True) == "1.37"
 
 
 def test_the_kubernetes_job_runs_this_ray_behind_a_token_and_a_command_that_there_is(job: dict[str, Any]) -> None:
@@ -80,6 +82,9 @@ def test_the_kubernetes_job_runs_this_ray_behind_a_token_and_a_command_that_ther
     assert cluster["authOptions"] == {"mode": "token"}
     assert cluster["headGroupSpec"]["rayStartParams"] == {"num-cpus": "0"}
     assert all(group["minReplicas"] == 0 for group in cluster["workerGroupSpecs"])
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        assert {"name": "MLFLOW_TRACKING_URI", "value": "http://mlflow:5000"} in container["env"]
     python, module, name, *words = job["spec"]["entrypoint"].split()
     assert (python, module, name) == ("python", "-m", "pipelines.debias")
     assert parse(debias.Config, words).task.data.startswith("s3://")

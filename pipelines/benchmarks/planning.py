@@ -4,6 +4,7 @@ import json
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -46,7 +47,7 @@ def main(config: Config) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             assert not make_zoo(members, {}, dataset, f"{folder}/zoo", compute)
             took = time.monotonic() - calibrated
-            kept = sum(storage.size(f"{folder}/zoo/{place}{name}") for place, name in _files(f"{folder}/zoo"))
+            kept = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
         ray.shutdown()
         zoos.append(
             {
@@ -66,12 +67,6 @@ def main(config: Config) -> dict[str, Any]:
     storage.write_json(config.out, result)
     print(json.dumps(result, indent=1))
     return result
-
-
-def _files(zoo: str) -> list[tuple[str, str]]:
-    """Place and name of each file of a zoo."""
-    places = ("", "shards/", "times/", "layouts/")
-    return [(place, name) for place in places for name in storage.names(f"{zoo}/{place}") if f"{name}/" not in places]
 
 
 if __name__ == "__main__":
