@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ def run(config: type[C], main: Callable[[C], Any]) -> None:
     given = parse(config, sys.argv[1:])
     try:
         for word in sys.argv[1:]:  # the command line itself is kept with the results
-            storage.refuse_keys(word)
+            storage.refuse_keys(re.sub(r"^--[\w-]+=", "", word))
         main(given)
     except ValueError as error:
         print(f"\n{error}", file=sys.stderr)

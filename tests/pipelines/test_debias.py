@@ -209,6 +209,19 @@ def test_the_command_line_ends_bad_input_with_one_sentence_and_status_2() -> Non
     assert re.fullmatch(r"\s*There is no data set 'nowhere': [^\n]+\.\n", ended.stderr)
 
 
+@pytest.mark.parametrize("word", ["--out=s3://AKIA:not-to-be-told@bucket/runs", "--tracking=http://me:not-to-be-told@mlflow:1"])
+def test_a_key_on_the_command_line_is_refused_and_not_told(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["x", "--agreement", "0.9", word])
+    with pytest.raises(SystemExit) as ended:
+        run(debias.Config, lambda config: pytest.fail("it ran"))
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "holds a key" in said
+    assert "not-to-be-told" not in said
+
+
 @pytest.mark.parametrize(
     "module",
     [
