@@ -172,12 +172,11 @@ def undisturbed(trial: Trial, inputs: Path, out: Path, at: Head) -> Any:
     return trial.result(out)
 
 
-def disturbed(trial: Trial, inputs: Path, folder: Path, kills: int, machines: Machines) -> dict[str, Any]:
-    """Run a command until it was killed so often, each time to its end; what came of it."""
+def disturbed(trial: Trial, inputs: Path, folder: Path, to_come: list[str], machines: Machines) -> dict[str, Any]:
+    """Run a command until all of these were killed, each time to its end; what came of it."""
     alone = folder / "undisturbed" / trial.name
     expected = undisturbed(trial, inputs, alone, machines.at)
-    killed, runs, again = list[str](), 0, 0
-    to_come = [KINDS[number % len(KINDS)] for number in range(kills)]
+    killed, runs, again, most = list[str](), 0, 0, 3 * len(to_come)
     random.shuffle(to_come)
     while to_come:
         runs += 1
@@ -191,7 +190,7 @@ def disturbed(trial: Trial, inputs: Path, folder: Path, kills: int, machines: Ma
             if driver.poll() is not None:
                 assert driver.returncode == -9 or "Traceback" not in log.read_text(), log.read_text()
                 again += 1
-                assert again < 3 * kills, f"{trial.name} does not end:\n{log.read_text()}"
+                assert again < most, f"{trial.name} does not end:\n{log.read_text()}"
                 driver = run(trial.words(inputs, out), machines.at, log)
             machines.fill()
             with suppress(subprocess.TimeoutExpired):
@@ -217,8 +216,9 @@ def chaos(folder: Path, kills: int, seed: int) -> list[dict[str, Any]]:
             machines.fill()
             undisturbed(Trial("references", references, zoo), inputs, inputs / "zoo", at)
             for number, trial in enumerate(TRIALS):
-                share = kills * (number + 1) // len(TRIALS) - kills * number // len(TRIALS)
-                table.append(disturbed(trial, inputs, folder, share, machines))
+                share = range(kills * number // len(TRIALS), kills * (number + 1) // len(TRIALS))
+                to_come = [KINDS[kill % len(KINDS)] for kill in share]
+                table.append(disturbed(trial, inputs, folder, to_come, machines))
                 print(table[-1], flush=True)
         finally:
             for node in machines.nodes:

@@ -16,6 +16,7 @@ from biasray.experiment import Experiment, Training, resolved
 from biasray.loop import Place, Tick
 from biasray.metrics.exposure import sides
 from biasray.resident import Resident
+from tests.training import settings
 
 CPU = torch.device("cpu")
 TASK = Task(data="digits", agreement=0.9)
@@ -23,7 +24,7 @@ TASK = Task(data="digits", agreement=0.9)
 
 def experiment(method: str, **training: Any) -> Experiment:
     given = Training(**{"epochs": 2, "batch": 64, **training})
-    return resolved(TASK, given, data.load("digits"), method, {"identify": 1} if method == "jtt" else {}, "smoke", 0, CPU)
+    return resolved(TASK, given, data.load("digits"), method, settings(method), "smoke", 0, CPU)
 
 
 @pytest.mark.parametrize("kill_at", [3, 14, 27])

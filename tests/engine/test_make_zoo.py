@@ -1,11 +1,6 @@
 """A zoo through a real Ray: killed, damaged and resumed, it ends as an undisturbed one."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +19,6 @@ from tests.zoo.members import DIGITS
 
 ABOUT = {"kind": "test"}
 COMPUTE = Compute(device="cpu", threads=1)
-DRIVER = """
-from tests.engine.test_make_zoo import make
-make({folder!r})
-"""
 
 
 def members(**changes: Any) -> tuple[Member, ...]:
@@ -115,20 +106,6 @@ def test_workers_take_the_memory_that_was_measured_and_are_no_more_than_it_allow
     storage.write_json(str(alone / plan.PLAN), {**frozen, "memory": int(0.6 * held)})
     assert make(alone) == {}
     assert len({storage.read_json(str(file))["process"] for file in (alone / "times").iterdir()}) == 1
-
-
-def test_its_driver_is_killed_and_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:
-    folder = same_plan(undisturbed, tmp_path / "zoo")
-    driver = subprocess.Popen([sys.executable, "-c", DRIVER.format(folder=str(folder))], start_new_session=True)
-    while driver.poll() is None and len(list(folder.glob("shards/*.json"))) < 2:
-        time.sleep(0.02)
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
-    done = {file.name: file.stat().st_mtime_ns for file in folder.glob("shards/*.json")}
-    assert 0 < len(done) < len(plan.read(str(folder), members()))
-    assert make(folder) == {}
-    assert ends_as(undisturbed, folder)
-    assert {n: (folder / "shards" / n).stat().st_mtime_ns for n in done} == done, "a finished shard was trained twice"
 
 
 def test_what_is_damaged_is_made_anew_and_nothing_else_though_one_cannot_be_written(undisturbed: Path, tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ def given(zoo: str, folder: Path, **fields: Any) -> prepare.Prepare:
     return prepare.Prepare(**{**asked, "answers": str(folder / "answers"), "out": str(folder / "kit"), **fields})
 
 
+def answered(made: str) -> str:
+    """The folder of what references were asked for a kit, which the next kit need not ask again."""
+    return str(Path(made).with_name("answers"))
+
+
 @pytest.fixture(scope="module")
 def made(zoo: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A kit of 12 images."""
@@ -153,8 +158,11 @@ def test_in_turn_an_image_without_an_answer_is_passed_over(made: str, tmp_path: 
 
 
 @pytest.mark.parametrize("name", found())
-def test_a_kit_of_every_estimator_and_of_several_figures_is_read_as_it_was_made(name: str, zoo: str, tmp_path: Path) -> None:
-    config = given(zoo, tmp_path, estimator=name, figure=("gender=Male/Female", "glasses=yes"))
+def test_a_kit_of_every_estimator_and_of_several_figures_is_read_as_it_was_made(
+    name: str, zoo: str, made: str, tmp_path: Path
+) -> None:
+    figures = ("gender=Male/Female", "glasses=yes")
+    config = given(zoo, tmp_path, estimator=name, figure=figures, answers=answered(made))
     prepare.prepare(config)
     opened = kit.read(config.out)
     learnt = known(name)().fit(opened.pool.answer_RN, opened.pool.truth_RT)
@@ -220,7 +228,7 @@ def test_no_private_image_and_no_label_is_in_a_kit_nor_on_the_wire(made: str, tm
 
 
 def test_a_second_kit_asks_about_other_images(zoo: str, made: str, tmp_path: Path) -> None:
-    config = given(zoo, tmp_path, without=(made,))
+    config = given(zoo, tmp_path, without=(made,), answers=answered(made))
     prepare.prepare(config)
     first, second = (set(kit.read(place).ids) for place in (made, config.out))
     assert len(first | second) == 24
@@ -255,10 +263,12 @@ def test_a_kit_with_one_byte_changed_is_refused(name: str, made: str, tmp_path: 
         kit.read(str(tmp_path / "kit"))
 
 
-def test_a_study_tells_how_far_off_estimates_are(zoo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_study_tells_how_far_off_estimates_are(
+    zoo: str, made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = Study(
         references=(zoo,), private="drawn-faces", probes="drawn-faces", estimators=("kernel", "local"), budgets=(10, 500),
-        candidates=60, draws=1, answers=str(tmp_path / "answers"), out=str(tmp_path / "out"), tracking="none",
+        candidates=60, draws=1, answers=answered(made), out=str(tmp_path / "out"), tracking="none",
     )  # fmt: skip
     study(config)
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]

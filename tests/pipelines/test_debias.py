@@ -2,7 +2,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from html.parser import HTMLParser
@@ -253,25 +252,6 @@ def test_help_explains_every_option(
     assert options
     for option in options:
         assert len(re.findall(r"[A-Za-z]{2,}", option)) > 4, f"not explained: {option}"
-
-
-@pytest.mark.usefixtures("local_ray")
-def test_a_comparison_killed_half_way_ends_with_the_rows_of_an_undisturbed_one(tmp_path: Path) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    training = Training(epochs=60, batch=64)
-    debias.main(config(whole, training=training))
-    words = "--data digits --agreement 0.9 --epochs 60 --batch 64 --threads 1 --methods erm lff --seeds 2 --tracking none"
-    line = [sys.executable, "-m", "pipelines.debias", *words.split(), "--out", str(killed)]
-    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 300
-    while not list(killed.glob("cells/*/done.json")) and time.monotonic() < until:
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    assert 0 < len(list(killed.glob("cells/*/done.json"))) < 4
-    debias.main(config(killed, training=training))
-    one, other = (json.loads((out / "results.json").read_text())["rows"] for out in (whole, killed))
-    assert [{**r, "seconds": 0} for r in one] == [{**r, "seconds": 0} for r in other]
 
 
 def test_a_comparison_in_which_all_fails_says_why_and_shows_nothing(tmp_path: Path) -> None:
