@@ -158,6 +158,7 @@ def adapt(
     device: torch.device,
     progress: Callable[[Tick], None] = lambda tick: None,
     save_seconds: float = 30.0,
+    leaving: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Train an adaptation to its end and test it, or go on where its folder left off; a finished one is only read.
 
@@ -182,7 +183,8 @@ def adapt(
     told = Labels(target_N, len(adapting.classes), rows={name: len(of) for name, of in tables.items()}, names=adapting.classes)
     make = weights(of, prepared.shape, len(adapting.classes))
     plan = Plan(recipe=adapting.recipe, seed=adapting.seed, precision=precision)
-    place = Place(folder=folder, since=began, device=device, save_seconds=save_seconds, progress=progress)
+    saving: dict[str, Any] = {"save_seconds": save_seconds, "leaving": leaving}
+    place = Place(folder=folder, since=began, device=device, progress=progress, **saving)
 
     def build() -> Any:
         return adaptation.build(adapting.method, make, told, adapting.settings, adapting.epochs)

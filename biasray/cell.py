@@ -39,6 +39,7 @@ def run(
     progress: Callable[[Tick], None] = lambda tick: None,
     save_seconds: float = 30.0,
     world: World = ALONE,
+    leaving: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Train one experiment to its end and test it, or go on where its folder left off; a finished one is only read.
 
@@ -52,7 +53,8 @@ def run(
     began = time.monotonic()
     forget_peak()
     prepared = prepare(dataset, experiment.task, experiment.seed)
-    place = Place(folder=folder, since=began, world=world, device=device, save_seconds=save_seconds, progress=progress)
+    saving: dict[str, Any] = {"save_seconds": save_seconds, "leaving": leaving}
+    place = Place(folder=folder, since=began, world=world, device=device, progress=progress, **saving)
     *_, (method, history, seconds) = fit(experiment, dataset, prepared, place)
     trained = time.monotonic()
     method.eval()

@@ -29,6 +29,7 @@ from biasray.world import Alone, World
 
 Select = Literal["last", "accuracy", "worst-group"]
 SCORES = (accuracy, group_average, worst_group, worst_class)  # of validation, after each epoch
+HASTE = 5.0  # seconds between checkpoints on a machine that will be taken away
 SCAN = 4  # a batch without gradient is so many times as large as a training batch
 
 
@@ -62,6 +63,8 @@ class Place:
     world: World = field(default_factory=Alone)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     save_seconds: float = 30.0
+    leaving: Callable[[], bool] = lambda: False
+    """Whether this machine will be taken away soon, asked after each step: then a checkpoint follows every few seconds."""
     ahead: bool = False
     """Fetch each batch while the one before it trains: for tables on a disk, or on the host while networks are on a GPU."""
     progress: Callable[[Tick], None] = lambda tick: None
@@ -193,7 +196,8 @@ class _Run:
         storage.write(storage.join(self.place.folder, "state.pt"), buffer.getvalue())
 
     def save_now_and_then(self) -> None:
-        if time.monotonic() - self.saved >= self.place.save_seconds:
+        wait = min(self.place.save_seconds, HASTE) if self.place.leaving() else self.place.save_seconds
+        if time.monotonic() - self.saved >= wait:
             self.save()
 
     def refuse_infinite(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from biasray import loop
 from biasray.contract import Batch, Draw, Labels, Method, Objective, Scan, Stage, Stream, Table, networks
 from biasray.loop import SCORES, Place, Plan, Tick, train
 from biasray.recipe import Recipe
@@ -148,6 +149,17 @@ def test_steps_end_a_stage_within_an_epoch_also_when_killed(tmp_path: Path) -> N
     method, _ = probe(tmp_path, stages)
     assert method.network.weight.item() == -0.5 * 6
     assert len(method.sizes) == 3  # the fourth step was done but not yet saved
+
+
+@pytest.mark.parametrize("leaving", [True, False])
+def test_where_the_machine_will_be_taken_away_checkpoints_follow_soon(
+    leaving: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "HASTE", 0.0)
+    state = tmp_path / "state.pt"
+    there: list[bool] = []
+    probe(tmp_path, fit(2), place={"leaving": lambda: leaving, "progress": lambda tick: there.append(state.exists())})
+    assert there == [leaving] * 8
 
 
 def test_progress_names_the_stage_and_counts_images_and_epochs_of_all_stages(tmp_path: Path) -> None:

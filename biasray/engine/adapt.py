@@ -13,6 +13,7 @@ from biasray.data.dataset import DataSet
 from biasray.engine.board import Teller
 from biasray.engine.cells import Status
 from biasray.engine.missing import Share, do_missing
+from biasray.engine.notice import Notice
 from biasray.engine.work import Shared
 from biasray.experiment import Compute
 from biasray.foreseeing import LOOKED, Look, look
@@ -85,8 +86,8 @@ class Job(NamedTuple):
 
     def __call__(self, board: Any) -> None:
         device = torch.device("cuda" if self.gpu else "cpu")
-        teller = Teller(board, self.number)
-        adapt(self.adapting, self.source.open(), self.pool.open(), self.test.open(), self.folder, device, teller)
+        images = (self.source.open(), self.pool.open(), self.test.open())
+        adapt(self.adapting, *images, self.folder, device, Teller(board, self.number), leaving=Notice())
 
 
 class Glance(NamedTuple):

@@ -23,6 +23,7 @@ from biasray.engine import cluster
 from biasray.engine.board import SECONDS
 from biasray.engine.cells import Status
 from biasray.engine.fan_out import fit, sentence
+from biasray.engine.notice import Notice
 from biasray.engine.sweep import needs
 from biasray.engine.work import Shared, share
 from biasray.experiment import Compute
@@ -198,7 +199,7 @@ class Trial(tune.Trainable):
         """Scores by epoch of the last stage, after each epoch of any stage."""
         experiment, dataset = self.searched.trial(self.tried.settings), self.shared.open()
         prepared = prepare(dataset, experiment.task, experiment.seed)
-        place = Place(folder=self.folder, device=self.device, save_seconds=self.save_seconds)
+        place = Place(folder=self.folder, device=self.device, save_seconds=self.save_seconds, leaving=Notice())
         for trained in cell.fit(experiment, dataset, prepared, place):
             last = trained.method.stages()[-1].name
             yield [self.searched.score(epoch) for epoch in trained.history if epoch["stage"] == last]

@@ -12,6 +12,7 @@ from biasray.engine.board import Teller
 from biasray.engine.cells import Status
 from biasray.engine.cluster import connect, device, joined, refuse_too_much
 from biasray.engine.fan_out import HEAD, fan_out
+from biasray.engine.notice import Notice
 from biasray.engine.work import Shared, share
 from biasray.experiment import Compute, Experiment
 
@@ -70,7 +71,8 @@ class Work(NamedTuple):
         progress = Teller(board, self.number)
         if self.compute.workers == 1:
             device = torch.device("cuda" if self.gpu else "cpu")
-            cell.run(self.experiment, self.shared.open(), self.folder, device, progress, self.save_seconds)
+            dataset, notice = self.shared.open(), Notice()
+            cell.run(self.experiment, dataset, self.folder, device, progress, self.save_seconds, leaving=notice)
         else:
             from biasray.engine.train import train  # takes seconds, which one worker need not spend
 

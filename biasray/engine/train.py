@@ -13,6 +13,7 @@ from ray.train.torch import TorchTrainer, get_device
 
 from biasray import cell, storage
 from biasray.engine.board import Teller
+from biasray.engine.notice import Notice
 from biasray.engine.work import LOST, RETRIES, last_line
 from biasray.process import settle
 from biasray.world import Distributed
@@ -53,8 +54,9 @@ def train(work: "Work", progress: Teller) -> None:
 def _worker(config: dict[str, Any]) -> None:
     settle(config["threads"])
     work: Work = config["work"]
-    dataset = work.shared.open()
-    cell.run(work.experiment, dataset, work.folder, get_device(), config["progress"], work.save_seconds, Distributed())
+    dataset, device, world = work.shared.open(), get_device(), Distributed()
+    progress, notice = config["progress"], Notice(world, device)
+    cell.run(work.experiment, dataset, work.folder, device, progress, work.save_seconds, world, notice)
 
 
 def _sentence(error: TrainingFailedError) -> str:

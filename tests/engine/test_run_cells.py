@@ -104,8 +104,11 @@ def test_images_that_memory_cannot_hold_are_put_on_disk_once_and_trained_on_all_
     assert cell.predictions(folders(tmp_path, some)[-1]).equals(alone)
 
 
-def test_a_training_whose_node_is_lost_goes_on_with_the_worker_that_is_left_to_the_same_end(tmp_path: Path) -> None:
-    line = [sys.executable, "-m", "tests.engine.losing_a_node", str(tmp_path)]
+@pytest.mark.parametrize("told", [[], ["--notice"]])
+def test_a_training_whose_node_is_lost_goes_on_with_the_worker_that_is_left_to_the_same_end(
+    told: list[str], tmp_path: Path
+) -> None:
+    line = [sys.executable, "-m", "tests.engine.losing_a_node", str(tmp_path), *told]
     soon = {**os.environ, "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5"}  # a minute is for machines that start
     ended = subprocess.run(line, cwd=Path(__file__).parents[2], env=soon, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stdout + ended.stderr
