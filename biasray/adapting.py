@@ -23,7 +23,7 @@ from biasray.bias.part import ALL
 from biasray.bias.task import Prepared, Task, prepare
 from biasray.contract import Labels
 from biasray.data.dataset import DataSet
-from biasray.loop import SCAN, Place, Plan, Tick, epochs, saved
+from biasray.loop import SCAN, Place, Plan, Tick, epochs
 from biasray.predict import Precision, predict
 from biasray.recipe import Recipe
 from biasray.resident import Resident
@@ -200,7 +200,7 @@ def adapt(
     known, known_V = tables["validation"], prepared.tables["validation"]["target"].to_numpy()
     worst = [_worst(_told(one, known, adapting, device), known_V) for one in (method.predict, network)]
     storage.write(storage.join(folder, PREDICTIONS), storage.parquet(table))
-    storage.write(storage.join(folder, "network.safetensors"), saved(method))
+    storage.write(storage.join(folder, "network.safetensors"), networks.saved(method))
     storage.write(storage.join(folder, "network.json"), json.dumps(dataclasses.asdict(adapting), indent=1).encode())
     made = {"device": str(device), "workers": 1, "threads": torch.get_num_threads(), "torch": torch.__version__}
     result = {"adaptation": adapting.fingerprint(), "history": history, "seconds": seconds, "made": made, CHOICE: worst}

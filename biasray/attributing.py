@@ -19,7 +19,7 @@ from biasray.attribution.reading import Read, read
 from biasray.attribution.regions import Grid
 from biasray.attribution.values import NONE, Values
 from biasray.data.dataset import DataSet, Images
-from biasray.loop import Place, Plan, Tick, epochs, saved
+from biasray.loop import Place, Plan, Tick, epochs
 from biasray.predict import Precision
 from biasray.recipe import Recipe
 from biasray.resident import Resident
@@ -86,7 +86,7 @@ def learn(
         folder=folder, since=began, device=device, save_seconds=save_seconds, progress=progress, ahead=dataset.on_disk
     )
     *_, (method, history, seconds) = epochs(lambda: learning.build(dataset.shape[0]), tables, plan, place)
-    storage.write(storage.join(folder, NETWORK), saved(method))
+    storage.write(storage.join(folder, NETWORK), networks.saved(method))
     storage.write(storage.join(folder, "network.json"), json.dumps(dataclasses.asdict(learning), indent=1).encode())
     result = {
         "learning": learning.fingerprint(),

@@ -17,7 +17,7 @@ from biasray.bias.task import Prepared, prepare
 from biasray.contract import Labels, Method, Table
 from biasray.data.dataset import DataSet, Images
 from biasray.experiment import Experiment
-from biasray.loop import SCAN, Place, Plan, Tick, Trained, epochs, saved
+from biasray.loop import SCAN, Place, Plan, Tick, Trained, epochs
 from biasray.predict import predict
 from biasray.process import forget_peak, peak_memory
 from biasray.random import rng
@@ -174,7 +174,7 @@ def examples(dataset: DataSet, prepared: Prepared, each: int) -> dict[tuple[int,
 def _publish(folder: str, method: Method, experiment: Experiment, table: pd.DataFrame, p_NK: np.ndarray) -> None:
     columns = {f"p_{k}": p_NK[:, k] for k in range(p_NK.shape[1])}
     storage.write(storage.join(folder, PREDICTIONS), storage.parquet(table.assign(**columns)))
-    storage.write(storage.join(folder, "network.safetensors"), saved(method))
+    storage.write(storage.join(folder, "network.safetensors"), networks.saved(method))
     storage.write(storage.join(folder, "network.json"), json.dumps(dataclasses.asdict(experiment), indent=1).encode())
 
 

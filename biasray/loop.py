@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, final
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from biasray import storage
@@ -116,11 +115,6 @@ def epochs(build: Callable[[], Method], tables: Mapping[str, Table], plan: Plan,
         yield run.trained()
     finally:
         run.close()
-
-
-def saved(method: Method) -> bytes:
-    """All that a method has learnt, as safetensors, which refuses tensors that are channels last."""
-    return save({name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()})
 
 
 @final

@@ -6,6 +6,9 @@ A name of torchvision's with `:imagenet` behind it, such as resnet50:imagenet, s
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from safetensors.torch import save
+from torch import nn
+
 from biasray.discovery import named
 from biasray.networks.cnn import SmallCNN
 from biasray.networks.ifbid import DigitCNN, GenderCNN
@@ -43,4 +46,9 @@ def build(name: str, shape: Shape, outputs: int) -> Network:
     return Published(network, shape, outputs, pretrained=True) if pretrained else NETWORKS[network](shape, outputs)
 
 
-__all__ = ["NETWORKS", "Network", "Shape", "build", "check"]
+def saved(module: nn.Module) -> bytes:
+    """All that a network, or a method with its networks, has learnt. Safetensors refuse tensors that are channels last."""
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()})
+
+
+__all__ = ["NETWORKS", "Network", "Shape", "build", "check", "saved"]
