@@ -20,6 +20,10 @@ class Config:
     out: str = "pipelines/benchmarks/results/driver.json"
     """File of the results."""
 
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise ValueError(f"--members must be at least 1, not {self.members}.")
+
 
 def main(config: Config) -> dict[str, Any]:
     connect()

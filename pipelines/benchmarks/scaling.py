@@ -43,6 +43,10 @@ class Config:
     out: str = "pipelines/benchmarks/results/scaling.json"
     """File of the results."""
 
+    def __post_init__(self) -> None:
+        if min(*self.machines, self.members, self.images) < 1 or not self.machines or self.shards < 2 or self.seconds <= 0:
+            raise ValueError("Give --machines, --members and --images of 1 or more, 2 or more --shards, and --seconds above 0.")
+
 
 def main(config: Config) -> dict[str, Any]:
     waiting = [_waiting(count, config.shards * count, config.seconds) for count in config.machines]
