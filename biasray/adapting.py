@@ -183,8 +183,7 @@ def adapt(
     told = Labels(target_N, len(adapting.classes), rows={name: len(of) for name, of in tables.items()}, names=adapting.classes)
     make = weights(of, prepared.shape, len(adapting.classes))
     plan = Plan(recipe=adapting.recipe, seed=adapting.seed, precision=precision)
-    saving: dict[str, Any] = {"save_seconds": save_seconds, "leaving": leaving}
-    place = Place(folder=folder, since=began, device=device, progress=progress, **saving)
+    place = Place(folder=folder, since=began, device=device, save_seconds=save_seconds, leaving=leaving, progress=progress)
 
     def build() -> Any:
         return adaptation.build(adapting.method, make, told, adapting.settings, adapting.epochs)

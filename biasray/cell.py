@@ -53,8 +53,9 @@ def run(
     began = time.monotonic()
     forget_peak()
     prepared = prepare(dataset, experiment.task, experiment.seed)
-    saving: dict[str, Any] = {"save_seconds": save_seconds, "leaving": leaving}
-    place = Place(folder=folder, since=began, world=world, device=device, progress=progress, **saving)
+    place = Place(
+        folder=folder, since=began, world=world, device=device, save_seconds=save_seconds, leaving=leaving, progress=progress
+    )
     *_, (method, history, seconds) = fit(experiment, dataset, prepared, place)
     trained = time.monotonic()
     method.eval()
