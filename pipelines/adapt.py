@@ -28,15 +28,15 @@ from biasray.report.adapt_guard import Foreseen, foreseen
 from biasray.report.adapt_rows import Key
 from biasray.report.results import Row
 from pipelines.cli import about, run
-from pipelines.place import claim, flat, refuse_relative
+from pipelines.place import Placed, claim, flat, own_folder, refuse_relative, refuse_temporary
 from pipelines.progress import Progress
-from pipelines.tracking import metric, start
+from pipelines.tracking import Tracked, metric, start
 
 FILES = ("report.html", "results.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed, Tracked):
     """Adapt classifiers to images without labels, and test them beside the models that they start from.
 
     Says before training what is to be expected of each way (works, risky, will harm). Writes results.json, report.html and a
@@ -67,10 +67,6 @@ class Config:
     compute: Compute = Compute()
     seed: int = 0
     """The first seed; the others follow it."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/adapt-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 class Plan(NamedTuple):
@@ -90,7 +86,7 @@ def main(config: Config) -> str:
     plan = _planned(config)
     each = [a.adapting for a in plan.asked]
     fingerprint = storage.fingerprint([a.fingerprint() for a in each])
-    name = config.out or f"runs/adapt-{fingerprint}"
+    name = own_folder(config, f"adapt-{fingerprint}")
     out = storage.absolute(name)  # workers have other working directories
     claim(out, [{**dataclasses.asdict(a), "hash": a.fingerprint()} for a in each])
     print(f"{len(each)} adaptations of {len(config.model)} start models; tested on {len(plan.asked[0].test.row_N):,} images")
@@ -164,7 +160,7 @@ def _foreseen(config: Config, plan: Plan, out: str) -> dict[Key, Foreseen]:
 
 def _planned(config: Config) -> Plan:
     """Raises ValueError for what makes no sense, or what the data cannot give."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     for option, places in {"--model": config.model, "--unlabelled": [config.unlabelled], "--test": [config.test]}.items():
         for place in places:
             if place not in data.built_in():

@@ -29,15 +29,15 @@ from biasray.report.attribute_plots import HEAT
 from biasray.report.attribute_rows import Mapped
 from pipelines import robust
 from pipelines.cli import about, run
-from pipelines.place import claim, flat, refuse_relative
+from pipelines.place import Placed, claim, flat, own_folder, refuse_relative, refuse_temporary
 from pipelines.progress import Progress
-from pipelines.tracking import metric, start
+from pipelines.tracking import Tracked, metric, start
 
 FILES = ("report.html", "results.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed, Tracked):
     """Map where images show attributes: a classifier tells each from one patch, and where it is sure, the image shows it.
 
     Trains a region classifier for each attribute, reads images of the test split with it, and writes results.json, report.html
@@ -97,10 +97,6 @@ class Config:
     """The first seed; the others follow it."""
     scale: Scale = "laptop"
     """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20, paper 3 x 100 (region classifiers: 90)."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/attribute-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 class Asked(NamedTuple):
@@ -122,7 +118,7 @@ def main(config: Config) -> str:
     asked = _asked(config)
     trainings = [e.fingerprint() for e in asked.trainings]
     fingerprint = storage.fingerprint([*trainings, asked.other.checksum, asked.row_R.tolist(), config.confidence])
-    name = config.out or f"runs/attribute-{fingerprint}"
+    name = own_folder(config, f"attribute-{fingerprint}")
     out = storage.absolute(name)  # workers have other working directories
     mine = [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in asked.trainings]
     claim(out, [*mine, {"confidence": config.confidence, "hash": config.confidence}])  # which says what is hidden
@@ -166,7 +162,7 @@ def main(config: Config) -> str:
 
 def _asked(config: Config) -> Asked:
     """Raises ValueError for what makes no sense, or what the data cannot give."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     for option, place in (("--data", config.data), ("--read", config.read)):
         if place is not None and place not in data.built_in():
             refuse_relative(option, place)

@@ -19,15 +19,15 @@ from biasray.report import cross_page, cross_rows
 from biasray.report.cross_page import Shown
 from biasray.report.cross_rows import ALL, Answered
 from pipelines.cli import about, run
-from pipelines.place import claim, flat, refuse_relative
+from pipelines.place import Placed, claim, flat, own_folder, refuse_relative, refuse_temporary
 from pipelines.progress import Progress
-from pipelines.tracking import metric, start
+from pipelines.tracking import Tracked, metric, start
 
 FILES = ("report.html", "results.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed, Tracked):
     """Test classifiers on every data set, by groups: what an average hides is said first.
 
     Writes results.json and report.html. The same command again goes on where it stopped.
@@ -53,10 +53,6 @@ class Config:
     """The first seed; the others follow it."""
     scale: Scale = "laptop"
     """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20, paper 3 x 100."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/cross-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 class Asked(NamedTuple):
@@ -79,7 +75,7 @@ def main(config: Config) -> str:
     sets = {called: dataset.checksum for called, dataset in asked.tested.items()}
     judged = storage.fingerprint([sets, config.predictions, answers, asked.attributes, config.fewest])
     fingerprint = storage.fingerprint([*(e.fingerprint() for e in cells), judged])
-    name = config.out or f"runs/cross-{fingerprint}"
+    name = own_folder(config, f"cross-{fingerprint}")
     out = storage.absolute(name)  # workers have other working directories
     mine = [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells]
     claim(out, [*mine, {"data": config.data, "predictions": config.predictions, "fewest": config.fewest, "hash": judged}])
@@ -115,7 +111,7 @@ def main(config: Config) -> str:
 
 def _asked(config: Config) -> Asked:
     """Raises ValueError for what makes no sense, or what the data cannot give."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     for place in (*config.data, *config.train):
         if place not in data.built_in():
             refuse_relative("--data", place)

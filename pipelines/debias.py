@@ -16,13 +16,13 @@ from biasray.experiment import SCALES, Compute, Experiment, Scale, Training, ref
 from biasray.report.results import Row
 from pipelines.cli import run
 from pipelines.conclude import FILES, Comparison, conclude, overview
-from pipelines.place import claim, flat, refuse_relative
+from pipelines.place import Placed, claim, flat, own_folder, refuse_relative, refuse_temporary
 from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.tracking import Tracked, start
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed, Tracked):
     """Compare debiasing methods on one data set with a controlled bias.
 
     Trains every method with several seeds, tests each once, and writes results.json (every figure with its
@@ -49,22 +49,18 @@ class Config:
     scale: Scale = "laptop"
     """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20 (fewer where 20 epochs would show more than
     700,000 images), paper 3 x 100."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/debias-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 def main(config: Config) -> str:
     """Run a comparison; returns the folder of its results."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     if config.task.data not in data.built_in():
         refuse_relative("--data", config.task.data)
     device = cluster.device(config.compute)
     dataset = data.load(config.task.data)
     cells = experiments(config, dataset, device)
     fingerprint = storage.fingerprint([e.fingerprint() for e in cells])
-    name = config.out or f"runs/debias-{fingerprint}"
+    name = own_folder(config, f"debias-{fingerprint}")
     out = storage.absolute(name)  # workers have other working directories
     parts = at_each_level(cells, dataset, out)
     claim(out, [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells])

@@ -21,9 +21,9 @@ from biasray.weights.study import Models, Parts, Reading, Split, by_accuracy, fo
 from biasray.zoo import store
 from pipelines.cli import about, run
 from pipelines.model import judged, suspect
-from pipelines.place import claim, flat, refuse_relative
+from pipelines.place import Placed, claim, flat, own_folder, refuse_relative, refuse_temporary
 from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.tracking import Tracked, start
 
 FILES = ("report.html", "results.json")
 SEEDS: dict[Scale, int] = {"smoke": 1, "laptop": 1, "paper": 3}
@@ -31,7 +31,7 @@ ORACLE = "its own accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed, Tracked):
     """Read the level of bias from the weights of a zoo's models, without running them on a single image.
 
     Tries each detector on each split of the zoo, beside its controls, and writes results.json, report.html and a table of what
@@ -67,15 +67,11 @@ class Config:
     """The first seed; splits are drawn from it too."""
     scale: Scale = "laptop"
     """Fills --seeds: smoke 1, laptop 1, paper 3."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/detect-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 def main(config: Config) -> str:
     """Try detectors on a zoo; returns the folder of the results."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     embedding.check(config.plane)
     for option, place in (("--zoo", config.zoo), ("--adapt", config.adapt), ("--model", config.model)):
         if place is not None:
@@ -102,7 +98,7 @@ def main(config: Config) -> str:
     checksums = [storage.read_json(storage.join(folder, store.MANIFEST))["checksum"] for folder in zoos]
     hashes = [storage.fingerprint([checksums, named(r, parts[r.split, r.fold])]) for r in readings]
     fingerprint = storage.fingerprint(hashes)
-    name = config.out or f"runs/detect-{fingerprint}"
+    name = own_folder(config, f"detect-{fingerprint}")
     out = storage.absolute(name)  # workers have other working directories
     claim(out, [{**vars(r), "zoo": checksums[0], "hash": mark} for r, mark in zip(readings, hashes, strict=True)])
     records = start(config.tracking, f"detect {config.zoo}", fingerprint, flat(dataclasses.asdict(config)))

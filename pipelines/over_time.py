@@ -13,11 +13,11 @@ from biasray.report import time_page, time_rows
 from biasray.report.results import Row
 from biasray.report.time_rows import CORRECTED, SAID
 from pipelines.cli import about, run
-from pipelines.place import claim, refuse_relative
+from pipelines.place import Placed, claim, own_folder, refuse_relative, refuse_temporary
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed):
     """Share of a value by programme and year, as a classifier says and corrected for how it errs, with intervals over days.
 
     Writes results.json and report.html.
@@ -34,13 +34,12 @@ class Config:
     """The value whose share is followed."""
     fewest: int = 30
     """Faces that a year of a programme must have."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/over-time-HASH."""
 
 
 def main(config: Config) -> list[Row]:
     """Count, correct and draw; returns the rows."""
-    for option, place in (("--frames", config.frames), ("--measured", config.measured), ("--out", config.out)):
+    refuse_temporary(config)
+    for option, place in (("--frames", config.frames), ("--measured", config.measured)):
         refuse_relative(option, place)
     labelled = _read(config.measured, (config.target, "said"))
     values = sorted(set(labelled[config.target]))
@@ -57,8 +56,8 @@ def main(config: Config) -> list[Row]:
         raise ValueError(f"No programme has a year with {config.fewest} faces in {config.frames}; give a smaller --fewest.")
     asked = [storage.checksum(storage.read(file)) for file in (config.frames, config.measured)]
     fingerprint = storage.fingerprint([*asked, config.target, config.of, config.fewest])
-    out = config.out or f"runs/over-time-{fingerprint}"
-    claim(out, [{**dataclasses.asdict(config), "out": "", "hash": fingerprint}])
+    out = own_folder(config, f"over-time-{fingerprint}")
+    claim(out, [{**dataclasses.asdict(config), "out": "", "storage": "", "hash": fingerprint}])
     told, kept = about(), sum(r["n"] for r in rows if r["metric"] == SAID)
     left_out = [f"{len(frames) - kept:,} faces are of years with fewer than {config.fewest}."] if kept < len(frames) else []
     storage.write_json(storage.join(out, "results.json"), {"about": told, "rows": rows})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from biasray import storage
@@ -10,13 +11,35 @@ from biasray.engine.cluster import submitted
 CONFIG = "config.json"
 
 
-def refuse_relative(option: str, place: str | None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """Options of whatever leaves results."""
+
+    out: str | None = None
+    """Folder or URI of the results. Default: one below --storage, named by what is done and a hash of it."""
+    storage: str = "runs"
+    """Folder or URI below which results lie that have no --out."""
+
+
+def own_folder(config: Placed, called: str) -> str:
+    """Folder or URI of a run's results."""
+    return config.out or storage.join(config.storage, called)
+
+
+def refuse_temporary(config: Placed) -> None:
+    """In a submitted job, raise ValueError where the results would go with the job's working directory."""
+    if config.out is None:
+        refuse_relative("--storage", config.storage)
+    else:
+        refuse_relative("--out", config.out)
+
+
+def refuse_relative(option: str, place: str) -> None:
     """In a submitted job, raise ValueError for a relative path: the job's working directory is a temporary copy."""
-    if submitted() and (place is None or ("://" not in place and not place.startswith("/"))):
-        said = f"{option} {place}" if place else f"No {option}"
+    if submitted() and "://" not in place and not place.startswith("/"):
         raise ValueError(
-            f"{said}: a submitted job runs in a temporary copy of its folder, so give {option} an absolute path or a URI "
-            "(s3://bucket/...) that every machine of the cluster can reach."
+            f"{option} {place}: a submitted job runs in a temporary copy of its folder, so give {option} an absolute path or "
+            "a URI (s3://bucket/...) that every machine of the cluster can reach."
         )
 
 

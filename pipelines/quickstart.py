@@ -12,14 +12,14 @@ from biasray.engine import cluster
 from biasray.experiment import Compute, Training
 from pipelines import debias, import_data
 from pipelines.cli import run
-from pipelines.place import refuse_relative
+from pipelines.place import Placed, own_folder, refuse_temporary
+from pipelines.tracking import Tracked
 
 FACES = 400
-DEFAULT = "runs/quickstart"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed, Tracked):
     """Import a folder of pictures with a CSV of labels; colour scikit-learn's 1,797 handwritten digits so that 95 %
     have their digit's own colour, and debias; record all of it in MLflow.
 
@@ -27,19 +27,15 @@ class Config:
     the digit.
     """
 
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/quickstart."""
     seeds: int = 3
     """Trainings of each method."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
     compute: Compute = Compute()
 
 
 def main(config: Config) -> str:
     """Returns the folder of the comparison."""
-    refuse_relative("--out", config.out)
-    out = config.out or DEFAULT
+    refuse_temporary(config)
+    out = own_folder(config, "quickstart")
     comparison = debias.Config(
         task=Question(data="digits"),
         agreement=(0.95,),

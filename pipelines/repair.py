@@ -17,16 +17,16 @@ from biasray.zoo import store
 from biasray.zoo.repairing import RESULTS, admitted, check, drops
 from pipelines.cli import about, run
 from pipelines.detect import refuse_unlike
-from pipelines.place import claim, flat, refuse_relative
+from pipelines.place import Placed, claim, flat, own_folder, refuse_relative, refuse_temporary
 from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.tracking import Tracked, start
 
 FILES = ("report.html", "results.json")
 MEMBERS: dict[Scale, int] = {"smoke": 4, "laptop": 40, "paper": 400}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed, Tracked):
     """Find where a detector reads the bias in the weights of a digit zoo's models, and try to repair it there.
 
     Settings of each way are searched on some test digits and judged on others. Writes results.json, report.html and a file for
@@ -47,15 +47,11 @@ class Config:
     """Draws the members, the parts of the digits, the detector's start, and all chance in the ways of repair."""
     scale: Scale = "laptop"
     """Fills --members: smoke 4, laptop 40, paper 400."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/repair-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 def main(config: Config) -> str:
     """Try ways of repair on members of a zoo; returns the folder of the results."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     refuse_relative("--zoo", config.zoo)
     zoo = storage.absolute(config.zoo)
     dataset = digits(config, zoo)
@@ -68,7 +64,7 @@ def main(config: Config) -> str:
     jobs = [WHERE, *ways]
     hashes = [storage.fingerprint([checksum, RESULTS, way, tried(way), dataclasses.asdict(treatment)]) for way in jobs]
     fingerprint = storage.fingerprint(hashes)
-    name = config.out or f"runs/repair-{fingerprint}"
+    name = own_folder(config, f"repair-{fingerprint}")
     out = storage.absolute(name)  # workers have other working directories
     claim(out, [{"way": way, "zoo": checksum, **vars(treatment), "hash": h} for way, h in zip(jobs, hashes, strict=True)])
     records = start(config.tracking, f"repair {config.zoo}", fingerprint, flat(dataclasses.asdict(config)))

@@ -13,10 +13,10 @@ from biasray.audit.study import PRIVATE, PUBLIC, RESULTS, Fit, sampled
 from biasray.engine.audit import file, fit_all
 from biasray.report import study_page, study_rows
 from pipelines.cli import about
-from pipelines.place import claim, flat, refuse_relative
+from pipelines.place import Placed, claim, flat, own_folder, refuse_temporary
 from pipelines.progress import Progress
 from pipelines.references import References, Scored, asked_about, scored, sources
-from pipelines.tracking import start
+from pipelines.tracking import Tracked, start
 
 DRAWS = 20  # of annotated images, for a baseline
 FILES = ("report.html", "results.json", "estimates.parquet")
@@ -24,7 +24,7 @@ FILES = ("report.html", "results.json", "estimates.parquet")
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Study(References):
+class Study(References, Placed, Tracked):
     """See how well bias is estimated: each architecture in turn is audited by the references of the others.
 
     Compares estimators with chosen and with random images, and with annotated public images and leaked private ones of the
@@ -39,24 +39,20 @@ class Study(References):
     """Numbers of images to ask about."""
     draws: int = 5
     """Of random images, for the control."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/study-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 def study(config: Study) -> str:
     """Returns the folder of the results."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     zoos, read = sources(config)
     chosen = asked_about(config, zoos)
     names = known(config.estimators)
     renamed(config.same)
     if min(config.budgets, default=0) < 2 or config.draws < 1:
         raise ValueError("--budgets must be numbers of 2 or more, --draws 1 or more.")
-    asked = {**dataclasses.asdict(config), "out": None, "tracking": None, "answers": None}
+    asked = {**dataclasses.asdict(config), "out": None, "storage": None, "tracking": None, "answers": None}
     fingerprint = storage.fingerprint([asked, read, RESULTS])
-    name = config.out or f"runs/study-{fingerprint}"
+    name = own_folder(config, f"study-{fingerprint}")
     out = storage.absolute(name)  # workers have other working directories
     claim(out, [{**asked, "read": read, "hash": fingerprint}])
     print(f"{', '.join(f.name for f in chosen)}, {', '.join(names)}\nout: {name}\n")

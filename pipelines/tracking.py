@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from biasray import storage
@@ -10,6 +11,14 @@ from biasray.engine.cluster import submitted
 
 if TYPE_CHECKING:
     from biasray.engine.track import Tracker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """Options of whatever leaves records."""
+
+    tracking: str | None = None
+    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 def start(tracking: str | None, name: str, fingerprint: str, parameters: Mapping[str, Any]) -> "Tracker | None":

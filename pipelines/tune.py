@@ -16,9 +16,9 @@ from biasray.report import results, tuning
 from biasray.report.results import Row
 from biasray.search import INFORMED, Finalist, Goal, Search, Settings, Tried, Way
 from pipelines.cli import about, run
-from pipelines.place import claim, flat, refuse_relative
+from pipelines.place import Placed, claim, flat, own_folder, refuse_relative, refuse_temporary
 from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.tracking import Tracked, start
 
 ENDS = ("default", "tuned")
 BEST = "best.json"
@@ -26,7 +26,7 @@ FILES = ("report.html", "results.json", BEST)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed, Tracked):
     """Search a debiasing method's settings within the ranges that it declares.
 
     Every trial is judged on validation, the best once more with other seeds; then the winner and the defaults are
@@ -55,15 +55,11 @@ class Config:
     """Trainings of the winner and of the defaults at the end, with seeds 0, 1, ... Default: from the scale."""
     scale: Scale = "laptop"
     """Fills what is left open, as in pipelines.debias."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/tune-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 def main(config: Config) -> str:
     """Search, and test what was found; returns the folder of the results."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     if config.task.data not in data.built_in():
         refuse_relative("--data", config.task.data)
     device = cluster.device(config.compute)
@@ -71,7 +67,7 @@ def main(config: Config) -> str:
     searched, seeds = asked(config, dataset, device)
     prepare(dataset, searched.base.task, config.seed)  # refuse what cannot be had before any training starts
     fingerprint = searched.fingerprint()
-    name = config.out or f"runs/tune-{fingerprint}"
+    name = own_folder(config, f"tune-{fingerprint}")
     out = storage.absolute(name)  # workers have other working directories
     same = {**dataclasses.asdict(searched.base), "search": config.search, "objective": config.objective}
     claim(out, [{**same, "hash": fingerprint}])

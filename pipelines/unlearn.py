@@ -24,15 +24,15 @@ from biasray.report.unlearn_page import Shown
 from biasray.unlearning import duel, read
 from biasray.weights.embedding import plane
 from pipelines.cli import about, run
-from pipelines.place import claim, flat, refuse_relative
+from pipelines.place import Placed, claim, flat, own_folder, refuse_relative, refuse_temporary
 from pipelines.progress import Progress
-from pipelines.tracking import metric, start
+from pipelines.tracking import Tracked, metric, start
 
 FILES = ("report.html", "results.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Placed, Tracked):
     """Learn one attribute and unlearn another, from a set in which the two are extremely confounded.
 
     Trains JLU with each alpha and several seeds, tests each once on a balanced and on the complementary set, and has fresh
@@ -65,15 +65,11 @@ class Config:
     """The first seed; the others follow it."""
     scale: Scale = "laptop"
     """Fills what is left open: smoke 2 seeds x 2 epochs, laptop 3 x 20, paper 3 x 100."""
-    out: str | None = None
-    """Folder or URI of the results. Default: runs/unlearn-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
 
 def main(config: Config) -> str:
     """Train and judge; returns the folder of the results."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     if config.data not in data.built_in():
         refuse_relative("--data", config.data)
     if not config.unlearn or not config.alpha:
@@ -86,7 +82,7 @@ def main(config: Config) -> str:
     prepared = prepare(dataset, cells[0].task, cells[0].seed)
     cell.build(cells[0], prepared)  # refuses a network that does not fit before anything is trained
     fingerprint = storage.fingerprint([e.fingerprint() for e in cells])
-    name = config.out or f"runs/unlearn-{fingerprint}"
+    name = own_folder(config, f"unlearn-{fingerprint}")
     out = storage.absolute(name)  # workers have other working directories
     claim(out, [{**dataclasses.asdict(e), "hash": e.fingerprint()} for e in cells])
     called = f"unlearn {dataset.name}: {', '.join(config.unlearn)} from {config.target}"

@@ -25,25 +25,21 @@ from biasray.zoo.plan import PLAN
 from biasray.zoo.reference import ReferenceZoo
 from biasray.zoo.spec import DigitZoo, fingerprint
 from pipelines.cli import about, run
-from pipelines.place import flat, refuse_relative
+from pipelines.place import Placed, flat, own_folder, refuse_relative, refuse_temporary
 from pipelines.progress import Progress
-from pipelines.tracking import start
+from pipelines.tracking import Tracked, start
 
 if TYPE_CHECKING:
     from biasray.engine.track import Tracker
 
 
 @dataclass(frozen=True, kw_only=True)
-class Making(ABC):
+class Making(Placed, Tracked, ABC):
     compute: Compute = Compute()
     precision: Precision | None = None
     """Default: bf16 where the hardware has it, float32 otherwise."""
     seed: int = 0
     """Everything is drawn from it."""
-    out: str | None = None
-    """Folder or URI of the zoo. Default: runs/zoo-HASH."""
-    tracking: str | None = None
-    """MLflow: sqlite:///FILE, http://HOST:PORT, or none. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."""
 
     @abstractmethod
     def kind(self, dataset: DataSet) -> str:
@@ -185,10 +181,10 @@ def main(config: Digits | Reference | Gender | Listing | Verify | Export | Impor
 
 def make(config: Digits | Reference | Gender) -> str:
     """Make a zoo; returns its folder."""
-    refuse_relative("--out", config.out)
+    refuse_temporary(config)
     dataset, kind, zoo, members = expanded(config)
     precision = members[0].precision
-    name = config.out or f"runs/zoo-{fingerprint(members)}"
+    name = own_folder(config, f"zoo-{fingerprint(members)}")
     out = storage.absolute(name)
     called, parameters = f"zoo of {len(members):,}, {kind}", flat(dataclasses.asdict(config))
     records = start(config.tracking, called, fingerprint(members), parameters)

@@ -163,7 +163,7 @@ def test_bad_input_is_refused_before_anything_is_written(fields: dict[str, objec
     ("main", "given", "says"),
     [
         (debias.main, config(Path("runs/mine")), "--out runs/mine: a submitted job runs in a temporary copy of its folder"),
-        (debias.main, debias.Config(), "No --out: a submitted job"),
+        (debias.main, debias.Config(), "--storage runs: a submitted job .* so give --storage an absolute path"),
         (debias.main, config(Path("/tmp/x"), task=Question(data="data/x")), "--data data/x: a submitted job"),
         (
             partial(tracking.start, name="x", fingerprint="x", parameters={}),
@@ -171,7 +171,7 @@ def test_bad_input_is_refused_before_anything_is_written(fields: dict[str, objec
             "--tracking sqlite:///m.db: a sub",
         ),
         (detect.main, detect.Config(zoo="/tmp/z", adapt="runs/wide", out="/tmp/x"), "--adapt runs/wide: a submitted job"),
-        (quickstart.main, quickstart.Config(), "No --out: a submitted job"),
+        (quickstart.main, quickstart.Config(), "--storage runs: a submitted job"),
         (import_data.main, import_data.Config(name="mnist", source="mnist", out="/tmp/x"), "--source mnist: a submitted job"),
         (import_data.main, import_data.Config(name="mnist", source="/mnist", out="x"), "--out x: a submitted job"),
     ],

@@ -84,7 +84,8 @@ def test_a_stopped_quickstart_in_a_bucket_goes_on_where_it_was(head: Head, bucke
     assert _submit(head, *line, called="quick-again").returncode == 0
     told = _ends(head, "quick-again")
     assert "| group-dro" in told
-    assert len(storage.read_json(storage.join(out, "digits", "results.json"))["rows"]) > 0
+    rows = storage.read_json(storage.join(out, "digits", "results.json"))["rows"]
+    assert {row["method"] for row in rows} == {"erm", "group-dro", "lff", "jtt"}
     assert (tmp_path / "mlflow.db").exists()
     after = _done(out, "done.json")
     assert len(after) == 4
@@ -92,19 +93,22 @@ def test_a_stopped_quickstart_in_a_bucket_goes_on_where_it_was(head: Head, bucke
     assert "not-to-be-told" not in told + str(storage.read(storage.join(out, "digits", "config.json")))
 
 
-def test_a_stopped_zoo_goes_on_where_it_was(head: Head, tmp_path: Path) -> None:
-    zoo = str(tmp_path / "zoo")
-    line = ["pipelines.zoo", "digits", "--members", "40", "--epochs", "4", "--out", zoo, "--tracking", "none"]
+def test_a_stopped_zoo_goes_on_where_it_was(head: Head, bucket: str, tmp_path: Path) -> None:
+    zoos = storage.join(bucket, tmp_path.name)
+    line = ["pipelines.zoo", "digits", "--members", "40", "--epochs", "4", "--storage", zoos, "--tracking", "none"]
     assert _submit(head, *line, called="zoo").returncode == 0
-    _wait(lambda: len(_done(f"{zoo}/shards", ".json")) > 0)
+    _wait(lambda: any("/shards/" in name for name in _done(zoos, ".json")))
     _stop(head, "zoo")
-    before = _done(f"{zoo}/shards", ".json")
-    shards = len(storage.read_json(f"{zoo}/plan.json")["shards"])
-    assert len(before) < shards
+    [name] = storage.names(zoos)
+    zoo = storage.join(zoos, name)
+    shards = storage.join(zoo, "shards")
+    before = _done(shards, ".json")
+    planned = len(storage.read_json(storage.join(zoo, "plan.json"))["shards"])
+    assert len(before) < planned
     assert _submit(head, *line, called="zoo-again").returncode == 0
     _ends(head, "zoo-again")
-    after = _done(f"{zoo}/shards", ".json")
-    assert len(after) == shards
+    after = _done(shards, ".json")
+    assert len(after) == planned
     assert before.items() <= after.items()
     assert store.verify(zoo) == []
 

@@ -55,6 +55,15 @@ def test_shares_are_corrected_for_how_the_classifier_errs(
     assert storage.read_json(str(tmp_path / "out/results.json"))["rows"] == told
 
 
+def test_runs_have_each_a_folder_of_their_own_below_storage(files: tuple[str, str], tmp_path: Path) -> None:
+    line = ["--frames", files[0], "--measured", files[1], "--storage", str(tmp_path / "all")]
+    for of in ("Female", "Male", "Female"):
+        main(parse(Config, [*line, "--of", of]))
+    folders = sorted((tmp_path / "all").iterdir())
+    assert len(folders) == 2
+    assert all(folder.name.startswith("over-time-") and (folder / "report.html").exists() for folder in folders)
+
+
 def test_faces_of_one_day_are_not_many_and_of_few_nothing_is_said(files: tuple[str, str], tmp_path: Path) -> None:
     frames = pd.read_csv(files[0])
     alike = frames.assign(gender=np.where(frames["date"].str[-2:].astype(int) % 2 == 0, "Female", "Male"))
