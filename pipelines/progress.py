@@ -24,20 +24,20 @@ class Progress:
     """One line that updates with what is done, the rate and the time left."""
 
     def __init__(self, parts: str = "trainings", unit: str = "epochs") -> None:
-        layout = f"{{desc}}  {{n:.1f}}/{{total:.0f}} {unit}  {{postfix}}  {{elapsed}}, {{remaining}} left"
         self.parts = parts
+        self.layout = f"{{desc}}  {{n:.1f}}/{{total:.0f}} {unit}  {{postfix}}  {{elapsed}}, {{remaining}} left"
         shown: dict[str, Any] = {"mininterval": 0.5} if sys.stderr.isatty() else {"mininterval": 30, "file": _Log()}
-        self.bar = tqdm(desc="starting", total=0, bar_format=layout, **shown)
+        self.bar = tqdm(desc="starting", bar_format="{desc}  {elapsed}", **shown)
         self.began: float | None = None
 
     def __call__(self, status: Status) -> None:
         if not status.done:
             return
-        if self.began is None:
-            self.began = time.monotonic()
-            self.bar.reset(status.total)  # so that the time left does not count the start of Ray
         failed = f", {status.failed} failed" if status.failed else ""
         self.bar.set_description_str(f"{status.finished}/{status.cells} {self.parts}{failed}", refresh=False)
+        if self.began is None:
+            self.began, self.bar.bar_format = time.monotonic(), self.layout
+            self.bar.reset(status.total)  # so that the time left does not count the start of Ray
         self.bar.total = status.total
         rate = status.images / max(time.monotonic() - self.began, 1.0)
         self.bar.set_postfix_str(f"{rate:,.0f} images/s" if status.images else "", refresh=False)
