@@ -35,11 +35,17 @@ def refuse_keys(uri: str) -> None:
 
 
 def locate(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system and the path in it; a plain path is local. Raises ValueError for a URI that holds a key."""
+    """The file system and the path in it; a plain path is local.
+
+    Raises ValueError for a URI that holds a key, and for a bucket that is not found where its region is asked for.
+    """
     if "://" in uri:
         refuse_keys(uri)
         # Arrow refuses blanks and letters beyond ASCII as they are.
-        return fs.FileSystem.from_uri(quote(uri, safe=string.punctuation))
+        try:
+            return fs.FileSystem.from_uri(quote(uri, safe=string.punctuation))
+        except OSError as error:
+            raise _unreachable(uri, error) from error
     return fs.LocalFileSystem(), os.path.abspath(uri)
 
 
@@ -76,7 +82,11 @@ def _info(uri: str) -> fs.FileInfo:
     try:
         return system.get_file_info(path)
     except OSError as error:
-        raise ValueError(f"{uri} cannot be reached ({error}); see that the address and your rights to it are right.") from error
+        raise _unreachable(uri, error) from error
+
+
+def _unreachable(uri: str, error: OSError) -> ValueError:
+    return ValueError(f"{uri} cannot be reached ({error}); see that the address and your rights to it are right.")
 
 
 def names(uri: str) -> list[str]:

@@ -95,6 +95,12 @@ def test_a_place_that_cannot_be_written_gives_one_sentence(tmp_path: Path, bucke
         assert "not-to-be-told" not in str(raised.value)
 
 
+def test_a_bucket_that_is_not_found_gives_one_sentence() -> None:
+    with pytest.raises(ValueError, match=r"s3://no-such-bucket-of-biasray/x cannot be reached \(.*\); see that") as raised:
+        storage.exists("s3://no-such-bucket-of-biasray/x")
+    assert "\n" not in str(raised.value)
+
+
 KILLED = """
 import sys
 from biasray import storage
